@@ -1,0 +1,41 @@
+/* file: whole files as bytes, and files that are replaced in one step. The engine's only calls of
+ * the operating system's file interface are in file.c. */
+#ifndef FILE_H
+#define FILE_H
+
+#include "base/base.h"
+
+/* The bytes of a file. A regular file is mapped: it must not be cut short while the view lives. */
+struct file_view {
+    const void *bytes;
+    size_t size;
+    void *memory; /* what finish frees; NULL when there is nothing */
+    bool mapped;
+};
+
+/* Maps `path`, or reads it to its end when it is a pipe or a device (less than 1 GiB). STATUS_IO
+ * with path and reason; then *view needs no finish. */
+status file_view_open(struct logger *log, const char *path, struct file_view *view);
+/* {0} is fine. */
+void file_view_finish(struct file_view *view);
+
+/* A file being written. Until commit the old content stays under its name: the new one lies in a
+ * temporary file beside it. A target that exists and is not a regular file is written directly. */
+struct file_writer {
+    struct logger *log;
+    const char *path; /* as the caller said it, for messages */
+    char *target;     /* symbolic links resolved */
+    char *temporary;  /* NULL: written directly */
+    int descriptor;
+};
+
+/* `path` must outlive the writer. On failure *writer needs no discard. */
+status file_writer_open(struct logger *log, const char *path, struct file_writer *writer);
+/* Writes all of it or reports STATUS_IO; the writer is then good for discard only. */
+status file_writer_write(struct file_writer *writer, const void *bytes, size_t size);
+/* Puts the new content in place; finishes the writer in every case. */
+status file_writer_commit(struct file_writer *writer);
+/* Removes what was written, so that the old content stays; finishes the writer. */
+void file_writer_discard(struct file_writer *writer);
+
+#endif
