@@ -1,0 +1,306 @@
+/* Blocks of device memory: few allocations, many buffers. Free ranges of a block stand in a list
+ * sorted by offset; the first that fits is taken, neighbours are merged when one comes back. */
+#include "gpu/memory.h"
+#include <stdlib.h>
+
+#define BLOCK_BYTES (UINT64_C(64) << 20)
+/* Larger requests get a block of their own. */
+#define SHARED_BYTES (BLOCK_BYTES / 4)
+
+struct free_range {
+    uint64_t offset, size;
+    struct free_range *next;
+};
+
+struct gpu_block {
+    VkDeviceMemory handle;
+    uint64_t size;
+    uint32_t type; /* index of its memory type */
+    bool coherent;
+    uint8_t *mapped;
+    struct free_range *free;
+    struct gpu_block *next;
+};
+
+VkDeviceMemory gpu_block_handle(const struct gpu_block *block)
+{
+    return block->handle;
+}
+
+uint8_t *gpu_block_mapped(const struct gpu_block *block)
+{
+    return block->mapped;
+}
+
+uint64_t gpu_block_size(const struct gpu_block *block)
+{
+    return block->size;
+}
+
+bool gpu_block_coherent(const struct gpu_block *block)
+{
+    return block->coherent;
+}
+
+status gpu_memory_fail(struct gpu_device *device, uint64_t asked, uint32_t heap)
+{
+    const struct gpu_memory *memory = device->memory;
+    return fail(device->log, STATUS_OUT_OF_DEVICE_MEMORY,
+                "out of device memory on %s: asked for %llu bytes, heap has %llu, in use %llu",
+                device->info.name, (unsigned long long)asked,
+                (unsigned long long)memory->properties.memoryHeaps[heap].size,
+                (unsigned long long)memory->heap_used[heap]);
+}
+
+/* ---- memory types ---- */
+
+#define LOCAL    VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT
+#define VISIBLE  VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT
+#define COHERENT VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
+#define CACHED   VK_MEMORY_PROPERTY_HOST_CACHED_BIT
+
+#define WISHES 4
+
+/* What a kind of memory wants, best first: bits that must be there, bits that must not. */
+struct type_wish {
+    VkMemoryPropertyFlags with, without;
+};
+
+static const struct type_wish kind_wishes[][WISHES] = {
+    [GPU_MEMORY_DEVICE] = {{LOCAL, VISIBLE}, {LOCAL, 0}, {0, 0}, {0, 0}},
+    [GPU_MEMORY_UPLOAD] = {{VISIBLE | COHERENT, LOCAL},
+                           {VISIBLE | COHERENT, 0},
+                           {VISIBLE, 0},
+                           {VISIBLE, 0}},
+    [GPU_MEMORY_READBACK] = {{VISIBLE | COHERENT | CACHED, 0},
+                             {VISIBLE | CACHED, 0},
+                             {VISIBLE | COHERENT, 0},
+                             {VISIBLE, 0}},
+};
+
+static const struct type_wish unified_wishes[WISHES] = {
+    {LOCAL | VISIBLE | COHERENT, 0}, {LOCAL | VISIBLE, 0}, {LOCAL, 0}, {0, 0}};
+
+/* AMD's debugging types: every access is slow. */
+#define NEVER (VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_PROTECTED_BIT)
+
+/* UINT32_MAX: no type suits. */
+static uint32_t choose_type(const struct gpu_device *device, uint32_t allowed,
+                            enum gpu_memory_kind kind)
+{
+    const VkPhysicalDeviceMemoryProperties *properties = &device->memory->properties;
+    const struct type_wish *wishes = kind_wishes[kind];
+    if (kind == GPU_MEMORY_DEVICE && device->features.unified)
+        wishes = unified_wishes;
+    for (uint32_t wish = 0; wish < WISHES; wish++)
+        for (uint32_t i = 0; i < properties->memoryTypeCount; i++) {
+            VkMemoryPropertyFlags flags = properties->memoryTypes[i].propertyFlags;
+            if ((allowed >> i & 1) && (flags & wishes[wish].with) == wishes[wish].with &&
+                !(flags & (wishes[wish].without | NEVER)))
+                return i;
+        }
+    return UINT32_MAX;
+}
+
+/* ---- ranges of a block ---- */
+
+/* Takes `size` bytes at a multiple of `alignment`. False when there is no room (or no host memory
+ * for the rest of a range that is cut in the middle). */
+static bool take_range(struct gpu_block *block, uint64_t size, uint64_t alignment, uint64_t *offset)
+{
+    for (struct free_range **link = &block->free; *link; link = &(*link)->next) {
+        struct free_range *range = *link;
+        uint64_t begin = size_round_up(range->offset, alignment);
+        uint64_t lead = begin - range->offset;
+        if (lead > range->size || size > range->size - lead)
+            continue;
+        uint64_t rest = range->size - lead - size;
+        if (lead && rest) {
+            struct free_range *tail = malloc(sizeof(*tail));
+            if (!tail)
+                return false;
+            *tail = (struct free_range){begin + size, rest, range->next};
+            range->next = tail;
+            range->size = lead;
+        } else if (lead) {
+            range->size = lead;
+        } else if (rest) {
+            range->offset = begin + size;
+            range->size = rest;
+        } else {
+            *link = range->next;
+            free(range);
+        }
+        *offset = begin;
+        return true;
+    }
+    return false;
+}
+
+/* Puts a range back in order, merged with its neighbours. Without host memory for a list entry the
+ * range is lost until its block is freed with the device. */
+static void return_range(struct gpu_block *block, uint64_t offset, uint64_t size)
+{
+    struct free_range *before = NULL;
+    struct free_range *after = block->free;
+    while (after && after->offset < offset) {
+        before = after;
+        after = after->next;
+    }
+    if (before && before->offset + before->size == offset) {
+        before->size += size;
+    } else {
+        struct free_range *range = malloc(sizeof(*range));
+        if (!range)
+            return;
+        *range = (struct free_range){offset, size, after};
+        *(before ? &before->next : &block->free) = range;
+        before = range;
+    }
+    if (after && before->offset + before->size == after->offset) {
+        before->size += after->size;
+        before->next = after->next;
+        free(after);
+    }
+}
+
+static bool is_empty(const struct gpu_block *block)
+{
+    return block->free && block->free->size == block->size;
+}
+
+/* ---- blocks ---- */
+
+static void destroy_block(struct gpu_device *device, struct gpu_block *block)
+{
+    struct gpu_memory *memory = device->memory;
+    if (block->handle) {
+        memory->heap_used[memory->properties.memoryTypes[block->type].heapIndex] -= block->size;
+        device->vk.vkFreeMemory(device->handle, block->handle, NULL);
+    }
+    while (block->free) {
+        struct free_range *next = block->free->next;
+        free(block->free);
+        block->free = next;
+    }
+    free(block);
+}
+
+/* Unlinks and frees the empty blocks but for the first `keep`. */
+static void trim_blocks(struct gpu_device *device, uint32_t keep)
+{
+    struct gpu_block **link = &device->memory->blocks;
+    while (*link) {
+        struct gpu_block *block = *link;
+        if (!is_empty(block) || (block->size <= BLOCK_BYTES && keep && keep--)) {
+            link = &block->next;
+            continue;
+        }
+        *link = block->next;
+        destroy_block(device, block);
+    }
+}
+
+static status create_block(struct gpu_device *device, uint32_t type, uint64_t size,
+                           struct gpu_block **out)
+{
+    struct gpu_memory *memory = device->memory;
+    const VkMemoryType *properties = &memory->properties.memoryTypes[type];
+    status result = STATUS_OK;
+    struct gpu_block *block = calloc(1, sizeof(*block));
+    struct free_range *whole = malloc(sizeof(*whole));
+    if (!block || !whole) {
+        free(block);
+        free(whole);
+        return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
+    }
+    *whole = (struct free_range){.offset = 0, .size = size};
+    *block = (struct gpu_block){.size = size, .type = type, .free = whole};
+    block->coherent = properties->propertyFlags & COHERENT;
+    VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                 .allocationSize = size,
+                                 .memoryTypeIndex = type};
+    VkResult vk = device->vk.vkAllocateMemory(device->handle, &info, NULL, &block->handle);
+    if (vk < 0) {
+        bool full = vk == VK_ERROR_OUT_OF_DEVICE_MEMORY || vk == VK_ERROR_OUT_OF_HOST_MEMORY;
+        result = full ? gpu_memory_fail(device, size, properties->heapIndex)
+                      : gpu_vk_fail(device, vk, "vkAllocateMemory", __FILE__, __LINE__);
+        goto error;
+    }
+    memory->heap_used[properties->heapIndex] += size;
+    if (properties->propertyFlags & VISIBLE)
+        GPU_TRY(device, result,
+                device->vk.vkMapMemory(device->handle, block->handle, 0, VK_WHOLE_SIZE, 0,
+                                       (void **)&block->mapped));
+    block->next = memory->blocks;
+    memory->blocks = block;
+    *out = block;
+    return STATUS_OK;
+error:
+    destroy_block(device, block);
+    return result;
+}
+
+/* The size of a new block for a request of `size`; 0 when the heap or an allocation cannot hold
+ * it. Drivers for software devices give out more than their heap has, and fail later. */
+static uint64_t block_bytes(const struct gpu_device *device, uint32_t heap, uint64_t size)
+{
+    const struct gpu_memory *memory = device->memory;
+    uint64_t total = memory->properties.memoryHeaps[heap].size;
+    uint64_t room = total > memory->heap_used[heap] ? total - memory->heap_used[heap] : 0;
+    room = size_min(room, device->limits.allocation_bytes);
+    if (size > room)
+        return 0;
+    uint64_t shared = size_min(BLOCK_BYTES, total / 8);
+    return size <= SHARED_BYTES && size <= shared ? size_min(shared, room) : size;
+}
+
+status gpu_range_alloc(struct gpu_device *device, const VkMemoryRequirements *needs,
+                       enum gpu_memory_kind kind, struct gpu_range *out)
+{
+    struct gpu_memory *memory = device->memory;
+    uint32_t type = choose_type(device, needs->memoryTypeBits, kind);
+    if (type == UINT32_MAX)
+        return fail(device->log, STATUS_UNSUPPORTED, "%s has no memory type for this buffer",
+                    device->info.name);
+    /* Whole atoms, so that a flush of one buffer touches no other. */
+    uint64_t alignment = size_max(needs->alignment, device->limits.noncoherent_atom);
+    uint64_t size = size_round_up(needs->size, alignment);
+    uint32_t heap = memory->properties.memoryTypes[type].heapIndex;
+    if (size <= device->limits.allocation_bytes)
+        for (struct gpu_block *block = memory->blocks; block; block = block->next)
+            if (block->type == type && take_range(block, size, alignment, &out->offset)) {
+                out->block = block;
+                out->size = size;
+                return STATUS_OK;
+            }
+    uint64_t bytes = block_bytes(device, heap, size);
+    if (!bytes) {
+        trim_blocks(device, 0);
+        bytes = block_bytes(device, heap, size);
+    }
+    if (!bytes)
+        return gpu_memory_fail(device, size, heap);
+    status result = create_block(device, type, bytes, &out->block);
+    if (result)
+        return result;
+    out->size = size;
+    take_range(out->block, size, alignment, &out->offset);
+    return STATUS_OK;
+}
+
+void gpu_range_free(struct gpu_device *device, const struct gpu_range *range)
+{
+    return_range(range->block, range->offset, range->size);
+    if (is_empty(range->block))
+        trim_blocks(device, 1);
+}
+
+void gpu_blocks_finish(struct gpu_device *device)
+{
+    while (device->memory->blocks) {
+        struct gpu_block *next = device->memory->blocks->next;
+        destroy_block(device, device->memory->blocks);
+        device->memory->blocks = next;
+    }
+}

@@ -1,0 +1,296 @@
+/* gpu: device -> memory -> pipeline -> recording.
+ *
+ * Ownership: whoever creates destroys; destroy functions accept NULL. A device outlives everything
+ * made from it. Parameter structs are read during the call only; `{0}` is valid unless said.
+ * Threading: a device and what is made from it belong to one thread at a time. No global state.
+ * The baseline is Vulkan 1.1 with nothing optional. */
+#ifndef GPU_H
+#define GPU_H
+
+#include "base/base.h"
+#include "gpu/shaders.h"
+#include "params.h"
+#include <volk.h>
+
+#define GPU_MAX_BINDINGS  8
+#define GPU_MAX_CONSTANTS 24
+
+/* ---- device.c ---- */
+
+/* Instance-level functions, loaded per context: volk keeps its own in globals. handle is
+ * VK_NULL_HANDLE when there is a loader but no driver. */
+struct gpu_instance {
+    void *library; /* of the loader; NULL when the caller brought vkGetInstanceProcAddr */
+    VkInstance handle;
+    PFN_vkGetInstanceProcAddr get_proc;
+    PFN_vkDestroyInstance DestroyInstance;
+    PFN_vkEnumeratePhysicalDevices EnumeratePhysicalDevices;
+    PFN_vkGetPhysicalDeviceProperties2 GetPhysicalDeviceProperties2;
+    PFN_vkGetPhysicalDeviceFeatures2 GetPhysicalDeviceFeatures2;
+    PFN_vkGetPhysicalDeviceMemoryProperties2 GetPhysicalDeviceMemoryProperties2;
+    PFN_vkGetPhysicalDeviceFormatProperties2 GetPhysicalDeviceFormatProperties2;
+    PFN_vkGetPhysicalDeviceQueueFamilyProperties2 GetPhysicalDeviceQueueFamilyProperties2;
+    PFN_vkEnumerateDeviceExtensionProperties EnumerateDeviceExtensionProperties;
+    PFN_vkCreateDevice CreateDevice;
+    PFN_vkGetDeviceProcAddr GetDeviceProcAddr;
+    VkDebugUtilsMessengerEXT messenger; /* VK_NULL_HANDLE when not validating */
+    PFN_vkDestroyDebugUtilsMessengerEXT DestroyDebugUtilsMessengerEXT;
+};
+
+enum gpu_device_type { GPU_DISCRETE, GPU_INTEGRATED, GPU_VIRTUAL, GPU_CPU, GPU_OTHER };
+
+/* Limits that the engine keeps to. The recorder and the ops read them from here, never from
+ * Vulkan, so that a test can lower any of them after the device is made. */
+struct gpu_limits {
+    uint64_t storage_range;    /* bytes of one storage buffer binding */
+    uint64_t texel_elements;   /* of one texel buffer view */
+    uint64_t allocation_bytes; /* of one VkDeviceMemory */
+    uint64_t buffer_offset;    /* alignment of a binding's offset: storage and texel, bytes */
+    uint64_t copy_offset;      /* alignment for copies worth having */
+    uint64_t noncoherent_atom;
+    uint32_t groups[3]; /* maxComputeWorkGroupCount */
+    uint32_t group_size[3];
+    uint32_t group_invocations;
+    uint32_t shared_bytes;
+    uint32_t push_bytes;
+};
+
+struct gpu_features {
+    uint32_t subgroup_size;
+    bool subgroup_basic, subgroup_shuffle, subgroup_arithmetic; /* in compute shaders */
+    bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
+    bool storage16;            /* VkPhysicalDevice16BitStorageFeatures.storageBuffer16BitAccess */
+    bool float16;              /* shaderFloat16 */
+    bool cooperative_matrix;   /* NV or KHR extension present (not used yet) */
+    bool unified;              /* device-local memory is host visible: no staging copies */
+    bool timestamps;           /* on the compute queue */
+};
+
+struct gpu_info {
+    uint32_t index; /* in the list that gpu_list returns */
+    char name[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE];
+    enum gpu_device_type type;
+    uint8_t uuid[VK_UUID_SIZE];
+    char uuid_text[2 * VK_UUID_SIZE + 5]; /* 8-4-4-4-12 */
+    char driver[VK_MAX_DRIVER_NAME_SIZE + 1];
+    char driver_version[VK_MAX_DRIVER_INFO_SIZE + 32];
+    uint32_t api_version;  /* VK_MAKE_API_VERSION */
+    uint64_t memory_bytes; /* largest device-local heap */
+    uint64_t heap_free;    /* VK_EXT_memory_budget where present, else memory_bytes */
+    struct gpu_limits limits;
+    struct gpu_features features;
+};
+
+struct gpu_device_params {
+    const char *select; /* index, name part or UUID; NULL: the best type, in the order of
+                         * enum gpu_device_type */
+    bool validate;      /* enable VK_LAYER_KHRONOS_validation when installed; its errors are logged
+                         * at LOG_ERROR and counted in gpu_device.validation_errors */
+};
+
+struct gpu_memory;       /* memory.c: block allocator */
+struct gpu_pipeline_set; /* pipeline.c: pipelines made so far */
+
+struct gpu_device {
+    struct logger *log; /* not owned */
+    struct gpu_instance instance;
+    VkPhysicalDevice physical;
+    VkDevice handle;
+    struct VolkDeviceTable vk;
+    VkQueue queue;
+    uint32_t family;
+    struct gpu_info info;         /* as the driver reports it */
+    struct gpu_limits limits;     /* what is kept to; starts as info.limits */
+    struct gpu_features features; /* what is used; starts as info.features */
+    float timestamp_ns;           /* nanoseconds per tick */
+    uint32_t timestamp_bits;
+    VkCommandPool commands;
+    struct gpu_memory *memory;
+    struct gpu_pipeline_set *pipelines;
+    uint32_t validation_errors;
+    bool lost; /* a call returned VK_ERROR_DEVICE_LOST: everything fails now */
+};
+
+/* Lists usable devices in Vulkan's order, duplicates of one GPU (same UUID) removed. *infos is
+ * malloc'ed (free it), NULL when there are none; no device at all is STATUS_OK with *count 0, no
+ * Vulkan loader is STATUS_NO_DEVICE. */
+status gpu_list(struct logger *log, struct gpu_info **infos, uint32_t *count);
+/* STATUS_NO_DEVICE, with what was asked and what there is, when nothing matches. */
+status gpu_device_create(struct logger *log, const struct gpu_device_params *params,
+                         struct gpu_device **out);
+/* Waits for the queue, then frees all. */
+void gpu_device_destroy(struct gpu_device *device);
+
+/* The status for a failed VkResult, reported with the call's name; sets device->lost. */
+status gpu_vk_fail(struct gpu_device *device, VkResult result, const char *call, const char *file,
+                   int line);
+/* Runs a Vulkan call; on failure sets `result_` (a `status`) and jumps to `error`. */
+#define GPU_TRY(device, result_, call)                                                             \
+    do {                                                                                           \
+        VkResult vk_result_ = (call);                                                              \
+        if (vk_result_ < 0) {                                                                      \
+            (result_) = gpu_vk_fail((device), vk_result_, #call, __FILE__, __LINE__);              \
+            goto error;                                                                            \
+        }                                                                                          \
+    } while (0)
+const char *gpu_result_text(VkResult result);
+const char *gpu_type_text(enum gpu_device_type type); /* "discrete", "cpu", ... */
+
+/* ---- memory.c ---- */
+
+enum gpu_memory_kind {
+    GPU_MEMORY_DEVICE,   /* device local; mapped too where memory is unified */
+    GPU_MEMORY_UPLOAD,   /* host visible, coherent or flushed by gpu_write; mapped */
+    GPU_MEMORY_READBACK, /* host visible, cached where possible; mapped */
+};
+
+/* A VkBuffer with its memory. Usage: storage, uniform texel, transfer source and destination. */
+struct gpu_buffer {
+    struct gpu_device *device;
+    VkBuffer handle;
+    uint64_t size;   /* bytes asked for; memory is at least that, rounded up to 16 */
+    uint8_t *mapped; /* NULL when the host cannot see it */
+    bool coherent;
+    bool texel;  /* made with uniform texel usage (always, unless it is the caller's) */
+    void *block; /* memory.c's */
+    uint64_t block_offset, block_size;
+    VkDeviceMemory memory;
+};
+
+/* size 0 is allowed (a small buffer is made). STATUS_OUT_OF_DEVICE_MEMORY says what was asked and
+ * what there is. */
+status gpu_buffer_create(struct gpu_device *device, uint64_t size, enum gpu_memory_kind kind,
+                         struct gpu_buffer **out);
+void gpu_buffer_destroy(struct gpu_buffer *buffer);
+/* Blocking copies between host and buffer; by mapping where there is one, else through a bounded
+ * staging buffer. Nothing that uses the buffer may be in flight. */
+status gpu_buffer_write(struct gpu_buffer *buffer, uint64_t offset, const void *data,
+                        uint64_t size);
+status gpu_buffer_read(struct gpu_buffer *buffer, uint64_t offset, void *data, uint64_t size);
+/* For writers through `mapped`: makes host writes visible to the device, or the reverse. */
+status gpu_buffer_flush(struct gpu_buffer *buffer, uint64_t offset, uint64_t size);
+status gpu_buffer_invalidate(struct gpu_buffer *buffer, uint64_t offset, uint64_t size);
+/* Bytes of buffers alive now, and the most since the last gpu_memory_reset_peak. */
+uint64_t gpu_memory_used(const struct gpu_device *device);
+uint64_t gpu_memory_peak(const struct gpu_device *device);
+void gpu_memory_reset_peak(struct gpu_device *device);
+/* memory.c's part of device creation and destruction. */
+status gpu_memory_create(struct gpu_device *device);
+void gpu_memory_destroy(struct gpu_device *device);
+
+/* ---- reflect.c ---- */
+
+enum gpu_binding_kind { GPU_BINDING_NONE, GPU_BINDING_STORAGE, GPU_BINDING_TEXEL };
+enum gpu_access { GPU_READ = 1, GPU_WRITE = 2 };
+
+/* What a SPIR-V module says of itself: set 0 only. Two variables may share a binding (one per
+ * element type); their accesses are united. */
+struct gpu_reflection {
+    enum gpu_binding_kind kinds[GPU_MAX_BINDINGS];
+    uint32_t access[GPU_MAX_BINDINGS]; /* enum gpu_access bits; from NonWritable, NonReadable */
+    uint32_t binding_count;            /* highest binding + 1 */
+    uint32_t push_bytes;               /* size of the push constant block, 0 if none */
+    uint32_t local_size_id[3];         /* constant ids of the group size; UINT32_MAX if literal */
+    uint32_t local_size[3];            /* literal sizes, or defaults of those constants */
+};
+
+/* STATUS_UNSUPPORTED for modules that break the rules above. No device needed. */
+status gpu_reflect(struct logger *log, const uint32_t *words, size_t count,
+                   struct gpu_reflection *out);
+
+/* ---- pipeline.c ---- */
+
+/* The module of a shader, for reflection tests and offline compilation. */
+const uint32_t *gpu_shader_words(enum gpu_shader shader, size_t *count);
+const char *gpu_shader_name(enum gpu_shader shader);
+
+struct gpu_pipeline {
+    enum gpu_shader shader;
+    struct gpu_reflection reflection;
+    VkPipeline handle;
+    VkPipelineLayout layout;
+    VkDescriptorSetLayout set_layout;
+};
+
+/* The pipeline of a shader with specialisation constants: values[i] goes to constant id i for
+ * i < count (ids that the module lacks are ignored). Made on first use, kept by the device. */
+status gpu_pipeline_get(struct gpu_device *device, enum gpu_shader shader, const uint32_t *values,
+                        uint32_t count, const struct gpu_pipeline **out);
+uint32_t gpu_pipeline_count(const struct gpu_device *device);
+status gpu_pipelines_create(struct gpu_device *device);
+void gpu_pipelines_destroy(struct gpu_device *device);
+
+/* ---- record.c ---- */
+
+/* Which texels a binding is read as where the shader wants a texel buffer. */
+enum gpu_format { GPU_RAW, GPU_RGBA32F, GPU_RGBA16F }; /* raw: one 32 bit word */
+
+struct gpu_binding {
+    struct gpu_buffer *buffer;
+    uint64_t offset, size; /* bytes; offset a multiple of 16 */
+    enum gpu_format format;
+};
+
+struct gpu_dispatch;
+
+/* The bytes [*begin, *end) of binding `index` (relative to its offset) that the work items
+ * [first, end_item) touch. Must grow with the range of items. */
+typedef void (*gpu_span_fn)(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
+                            uint64_t end_item, uint64_t *begin, uint64_t *end);
+
+/* One op's work. An item is what one workgroup does. The push block starts with
+ * `struct item_range` (params.h), which the recorder fills: the items of this piece and, for each
+ * binding, the element (16 bytes of f32, 8 of f16, 4 of raw) that its view starts at. */
+struct gpu_dispatch {
+    const struct gpu_pipeline *pipeline;
+    const char *label; /* static text, for profiles */
+    struct gpu_binding bindings[GPU_MAX_BINDINGS];
+    uint32_t binding_count;
+    void *push; /* item_range first; push_size bytes; the recorder overwrites item_range */
+    uint32_t push_size;
+    uint64_t items;
+    gpu_span_fn span;      /* NULL: every item may touch all of every binding */
+    const void *span_data; /* for the span function, only read during the call */
+};
+
+struct gpu_commands; /* a recorded, resubmittable list of dispatches and copies */
+
+struct gpu_profile_entry {
+    const char *label;
+    double ms;
+};
+
+struct gpu_commands_params {
+    bool profile;            /* a timestamp around every dispatch */
+    VkCommandBuffer command; /* record into this one of the caller's instead; then no submit, and
+                              * the caller keeps `gpu_commands` until it has executed */
+};
+
+status gpu_commands_create(struct gpu_device *device, const struct gpu_commands_params *params,
+                           struct gpu_commands **out);
+void gpu_commands_destroy(struct gpu_commands *commands);
+/* Barriers are placed from the pipeline's accesses and the byte ranges touched: two dispatches
+ * that do not conflict may overlap. A dispatch is split so that every view keeps to
+ * limits.storage_range, limits.texel_elements and limits.groups; STATUS_UNSUPPORTED when one item
+ * alone does not fit. items == 0 records nothing. */
+status gpu_commands_dispatch(struct gpu_commands *commands, const struct gpu_dispatch *dispatch);
+status gpu_commands_copy(struct gpu_commands *commands, struct gpu_buffer *source,
+                         uint64_t source_offset, struct gpu_buffer *target, uint64_t target_offset,
+                         uint64_t size);
+/* 32 bit fill; offset and size multiples of 4. */
+status gpu_commands_fill(struct gpu_commands *commands, struct gpu_buffer *target, uint64_t offset,
+                         uint64_t size, uint32_t value);
+/* Ends recording: nothing may be added after it. */
+status gpu_commands_end(struct gpu_commands *commands);
+/* Submits and waits; may be called again and again. *device_ms (may be NULL): from timestamps at
+ * both ends, or -1 where the queue has none. */
+status gpu_commands_run(struct gpu_commands *commands, double *device_ms);
+/* After a run with params.profile: one entry per recorded dispatch (pieces of one are summed).
+ * Entries live until the next call or destruction. */
+status gpu_commands_profile(struct gpu_commands *commands, const struct gpu_profile_entry **entries,
+                            uint32_t *count);
+/* Dispatches (pieces) and barriers recorded: tests count them. */
+uint32_t gpu_commands_dispatches(const struct gpu_commands *commands);
+uint32_t gpu_commands_barriers(const struct gpu_commands *commands);
+
+#endif

@@ -1,0 +1,71 @@
+/* Barriers from accesses. What was touched since the last barrier is kept as byte ranges; the first
+ * conflict (write after read, read after write, write after write) places one barrier for all
+ * memory, after which nothing earlier can conflict. */
+#include "gpu/commands.h"
+
+#define STAGES   (VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT)
+#define WRITES   (VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT)
+#define ACCESSES (WRITES | VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT)
+
+static void place_barrier(struct gpu_commands *commands, VkPipelineStageFlags from,
+                          VkAccessFlags from_access, VkPipelineStageFlags to,
+                          VkAccessFlags to_access)
+{
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                               .srcAccessMask = from_access,
+                               .dstAccessMask = to_access};
+    commands->device->vk.vkCmdPipelineBarrier(commands->handle, from, to, 0, 1, &barrier, 0, NULL,
+                                              0, NULL);
+}
+
+static bool conflicts(const struct gpu_touch *a, const struct gpu_touch *b)
+{
+    return a->buffer == b->buffer && a->begin < b->end && b->begin < a->end &&
+           ((a->access | b->access) & GPU_WRITE);
+}
+
+static bool conflicts_with_any(const struct gpu_commands *commands, const struct gpu_touch *touch)
+{
+    const struct gpu_touch *earlier = commands->touches.items;
+    for (uint32_t i = 0; i < commands->touches.count; i++)
+        if (conflicts(&earlier[i], touch))
+            return true;
+    return false;
+}
+
+status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *touches,
+                       uint32_t count)
+{
+    bool conflict = false;
+    for (uint32_t i = 0; i < count && !conflict; i++)
+        conflict = conflicts_with_any(commands, &touches[i]);
+    if (conflict) {
+        /* Always both stages: a later command of either relies on this barrier alone. */
+        place_barrier(commands, STAGES, WRITES, STAGES, ACCESSES);
+        commands->barriers++;
+        commands->touches.count = 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (touches[i].begin >= touches[i].end)
+            continue;
+        struct gpu_touch *touch =
+            gpu_array_add(commands->device->log, &commands->touches, sizeof(*touch));
+        if (!touch)
+            return STATUS_OUT_OF_HOST_MEMORY;
+        *touch = touches[i];
+    }
+    return STATUS_OK;
+}
+
+void gpu_hazards_begin(struct gpu_commands *commands)
+{
+    place_barrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_ACCESS_MEMORY_WRITE_BIT, STAGES,
+                  ACCESSES);
+}
+
+void gpu_hazards_end(struct gpu_commands *commands)
+{
+    place_barrier(commands, STAGES, WRITES,
+                  VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT,
+                  VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT);
+}

@@ -1,0 +1,193 @@
+/* What a physical device is, may do and can do. */
+#include "gpu/instance.h"
+#include <stdio.h>
+#include <string.h>
+
+/* All that Vulkan says of a device in one chain. */
+struct device_properties {
+    VkPhysicalDeviceProperties2 core;
+    VkPhysicalDeviceIDProperties id;
+    VkPhysicalDeviceMaintenance3Properties maintenance3;
+    VkPhysicalDeviceSubgroupProperties subgroup;
+    VkPhysicalDeviceDriverProperties driver;
+};
+
+struct device_memory {
+    VkPhysicalDeviceMemoryProperties2 core;
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
+    bool has_budget;
+};
+
+static void query_properties(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                             const struct gpu_extensions *extensions, struct device_properties *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->core.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
+    out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
+    out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+    out->driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
+    out->core.pNext = &out->id;
+    out->id.pNext = &out->maintenance3;
+    out->maintenance3.pNext = &out->subgroup;
+    if (gpu_extension_present(extensions, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME))
+        out->subgroup.pNext = &out->driver;
+    instance->GetPhysicalDeviceProperties2(physical, &out->core);
+}
+
+static void query_memory(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                         const struct gpu_extensions *extensions, struct device_memory *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->core.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2;
+    out->budget.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT;
+    out->has_budget = gpu_extension_present(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    if (out->has_budget)
+        out->core.pNext = &out->budget;
+    instance->GetPhysicalDeviceMemoryProperties2(physical, &out->core);
+}
+
+static enum gpu_device_type device_type(VkPhysicalDeviceType type)
+{
+    static const enum gpu_device_type types[] = {
+        [VK_PHYSICAL_DEVICE_TYPE_OTHER] = GPU_OTHER,
+        [VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU] = GPU_INTEGRATED,
+        [VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU] = GPU_DISCRETE,
+        [VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU] = GPU_VIRTUAL,
+        [VK_PHYSICAL_DEVICE_TYPE_CPU] = GPU_CPU,
+    };
+    return (size_t)type < ARRAY_SIZE(types) ? types[type] : GPU_OTHER;
+}
+
+static void set_identity(struct gpu_info *info, const struct device_properties *properties)
+{
+    const VkPhysicalDeviceProperties *core = &properties->core.properties;
+    info->type = device_type(core->deviceType);
+    info->api_version = core->apiVersion;
+    snprintf(info->name, sizeof(info->name), "%s", core->deviceName);
+    memcpy(info->uuid, properties->id.deviceUUID, VK_UUID_SIZE);
+    char *text = info->uuid_text;
+    for (uint32_t i = 0; i < VK_UUID_SIZE; i++) {
+        bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+        text += sprintf(text, dash ? "-%02x" : "%02x", info->uuid[i]);
+    }
+    const VkPhysicalDeviceDriverProperties *driver = &properties->driver;
+    if (driver->driverName[0])
+        snprintf(info->driver, sizeof(info->driver), "%s", driver->driverName);
+    else
+        snprintf(info->driver, sizeof(info->driver), "vendor 0x%04x", core->vendorID);
+    if (driver->driverInfo[0])
+        snprintf(info->driver_version, sizeof(info->driver_version), "%s", driver->driverInfo);
+    else
+        snprintf(info->driver_version, sizeof(info->driver_version), "%u.%u.%u",
+                 VK_API_VERSION_MAJOR(core->driverVersion),
+                 VK_API_VERSION_MINOR(core->driverVersion),
+                 VK_API_VERSION_PATCH(core->driverVersion));
+}
+
+static void set_limits(struct gpu_limits *limits, const struct device_properties *properties)
+{
+    const VkPhysicalDeviceLimits *core = &properties->core.properties.limits;
+    uint64_t offset =
+        size_max(core->minStorageBufferOffsetAlignment, core->minTexelBufferOffsetAlignment);
+    *limits = (struct gpu_limits){
+        .storage_range = core->maxStorageBufferRange,
+        .texel_elements = core->maxTexelBufferElements,
+        .allocation_bytes = properties->maintenance3.maxMemoryAllocationSize,
+        .buffer_offset = size_max(offset, 16),
+        .copy_offset = size_max(core->optimalBufferCopyOffsetAlignment, 1),
+        .noncoherent_atom = size_max(core->nonCoherentAtomSize, 1),
+        .group_invocations = core->maxComputeWorkGroupInvocations,
+        .shared_bytes = core->maxComputeSharedMemorySize,
+        .push_bytes = core->maxPushConstantsSize,
+    };
+    memcpy(limits->groups, core->maxComputeWorkGroupCount, sizeof(limits->groups));
+    memcpy(limits->group_size, core->maxComputeWorkGroupSize, sizeof(limits->group_size));
+}
+
+static bool has_texels(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                       VkFormat format)
+{
+    VkFormatProperties2 properties = {.sType = VK_STRUCTURE_TYPE_FORMAT_PROPERTIES_2};
+    instance->GetPhysicalDeviceFormatProperties2(physical, format, &properties);
+    return properties.formatProperties.bufferFeatures & VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT;
+}
+
+/* True where the memory that is fast for the device can be mapped, as on integrated and CPU
+ * devices. A discrete device's mappable memory is behind a bus: staging copies are better. */
+static bool is_unified(const struct gpu_info *info, const VkPhysicalDeviceMemoryProperties *memory)
+{
+    const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT |
+                                         VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    if (info->type != GPU_INTEGRATED && info->type != GPU_CPU)
+        return false;
+    for (uint32_t i = 0; i < memory->memoryTypeCount; i++)
+        if ((memory->memoryTypes[i].propertyFlags & wanted) == wanted)
+            return true;
+    return false;
+}
+
+static void set_subgroup(struct gpu_features *features,
+                         const VkPhysicalDeviceSubgroupProperties *subgroup)
+{
+    VkSubgroupFeatureFlags operations = subgroup->supportedOperations;
+    if (!(subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
+        operations = 0;
+    features->subgroup_size = subgroup->subgroupSize;
+    features->subgroup_basic = operations & VK_SUBGROUP_FEATURE_BASIC_BIT;
+    features->subgroup_shuffle = operations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    features->subgroup_arithmetic = operations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+}
+
+static void set_features(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                         const struct gpu_extensions *extensions, struct gpu_features *features)
+{
+    VkPhysicalDeviceShaderFloat16Int8Features float16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+    VkPhysicalDevice16BitStorageFeatures storage16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
+    VkPhysicalDeviceFeatures2 core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                      .pNext = &storage16};
+    if (gpu_extension_present(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
+        storage16.pNext = &float16;
+    instance->GetPhysicalDeviceFeatures2(physical, &core);
+    features->storage16 = storage16.storageBuffer16BitAccess;
+    features->float16 = float16.shaderFloat16;
+    features->texel_f32 = has_texels(instance, physical, VK_FORMAT_R32G32B32A32_SFLOAT);
+    features->texel_f16 = has_texels(instance, physical, VK_FORMAT_R16G16B16A16_SFLOAT);
+    features->cooperative_matrix = gpu_extension_present(extensions, "VK_KHR_cooperative_matrix") ||
+                                   gpu_extension_present(extensions, "VK_NV_cooperative_matrix");
+    features->timestamps = gpu_physical_family(instance, physical).timestamp_bits > 0;
+}
+
+static void set_memory(struct gpu_info *info, const struct device_memory *memory)
+{
+    const VkPhysicalDeviceMemoryProperties *core = &memory->core.memoryProperties;
+    for (uint32_t i = 0; i < core->memoryHeapCount; i++) {
+        const VkMemoryHeap *heap = &core->memoryHeaps[i];
+        if (!(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || heap->size <= info->memory_bytes)
+            continue;
+        uint64_t budget = memory->budget.heapBudget[i], usage = memory->budget.heapUsage[i];
+        info->memory_bytes = heap->size;
+        info->heap_free = heap->size;
+        if (memory->has_budget)
+            info->heap_free = budget > usage ? budget - usage : 0;
+    }
+}
+
+void gpu_info_query(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                    const struct gpu_extensions *extensions, struct gpu_info *info)
+{
+    struct device_properties properties;
+    struct device_memory memory;
+    memset(info, 0, sizeof(*info));
+    query_properties(instance, physical, extensions, &properties);
+    query_memory(instance, physical, extensions, &memory);
+    set_identity(info, &properties);
+    set_limits(&info->limits, &properties);
+    set_subgroup(&info->features, &properties.subgroup);
+    set_features(instance, physical, extensions, &info->features);
+    set_memory(info, &memory);
+    info->features.unified = is_unified(info, &memory.core.memoryProperties);
+}

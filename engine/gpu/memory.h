@@ -1,0 +1,56 @@
+/* The block allocator behind buffers. A block is one VkDeviceMemory, cut into ranges. */
+#ifndef GPU_MEMORY_H
+#define GPU_MEMORY_H
+
+#include "gpu/gpu.h"
+
+struct gpu_block;
+
+struct gpu_memory {
+    VkPhysicalDeviceMemoryProperties properties;
+    struct gpu_block *blocks;
+    uint64_t heap_used[VK_MAX_MEMORY_HEAPS]; /* bytes of blocks */
+    uint64_t used, peak;                     /* bytes of buffers, but for staging */
+    struct gpu_buffer *staging[2];           /* by enum gpu_direction; made on first use */
+};
+
+/* A range of a block. */
+struct gpu_range {
+    struct gpu_block *block;
+    uint64_t offset, size;
+};
+
+/* ---- blocks.c ---- */
+
+/* Memory for a buffer, from a block with room or a new one. */
+status gpu_range_alloc(struct gpu_device *device, const VkMemoryRequirements *needs,
+                       enum gpu_memory_kind kind, struct gpu_range *out);
+/* Gives the range back; frees the block when it is empty and another empty one is kept. */
+void gpu_range_free(struct gpu_device *device, const struct gpu_range *range);
+VkDeviceMemory gpu_block_handle(const struct gpu_block *block);
+/* NULL where the host cannot see it. */
+uint8_t *gpu_block_mapped(const struct gpu_block *block);
+uint64_t gpu_block_size(const struct gpu_block *block);
+bool gpu_block_coherent(const struct gpu_block *block);
+/* Frees all blocks: the device is being destroyed. */
+void gpu_blocks_finish(struct gpu_device *device);
+/* STATUS_OUT_OF_DEVICE_MEMORY: what was asked, what the heap has, what is in use. */
+status gpu_memory_fail(struct gpu_device *device, uint64_t asked, uint32_t heap);
+
+/* ---- staging.c ---- */
+
+enum gpu_direction { GPU_TO_DEVICE, GPU_TO_HOST };
+
+/* Copies in pieces through a staging buffer; waits for each. */
+status gpu_staging_copy(struct gpu_buffer *buffer, uint64_t offset, uint8_t *data, uint64_t size,
+                        enum gpu_direction direction);
+void gpu_staging_finish(struct gpu_device *device);
+
+/* ---- memory.c ---- */
+
+/* gpu_buffer_create and gpu_buffer_destroy, but not counted as used. */
+status gpu_buffer_make(struct gpu_device *device, uint64_t size, enum gpu_memory_kind kind,
+                       struct gpu_buffer **out);
+void gpu_buffer_release(struct gpu_buffer *buffer);
+
+#endif

@@ -1,0 +1,160 @@
+/* The list of usable devices. */
+#include "gpu/instance.h"
+#include <stdlib.h>
+#include <string.h>
+
+bool gpu_extension_present(const struct gpu_extensions *extensions, const char *name)
+{
+    for (uint32_t i = 0; i < extensions->count; i++)
+        if (!strcmp(extensions->list[i].extensionName, name))
+            return true;
+    return false;
+}
+
+status gpu_physical_extensions(struct logger *log, const struct gpu_instance *instance,
+                               VkPhysicalDevice physical, struct gpu_extensions *out)
+{
+    *out = (struct gpu_extensions){0};
+    VkResult result =
+        instance->EnumerateDeviceExtensionProperties(physical, NULL, &out->count, NULL);
+    if (result < 0)
+        goto error;
+    if (out->count == 0)
+        return STATUS_OK;
+    out->list = calloc(out->count, sizeof(*out->list));
+    if (!out->list) {
+        out->count = 0;
+        return fail(log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for the list of extensions");
+    }
+    result = instance->EnumerateDeviceExtensionProperties(physical, NULL, &out->count, out->list);
+    if (result >= 0)
+        return STATUS_OK;
+error:
+    free(out->list);
+    *out = (struct gpu_extensions){0};
+    return fail(log, STATUS_DRIVER, "vkEnumerateDeviceExtensionProperties: %s",
+                gpu_result_text(result));
+}
+
+struct gpu_family gpu_physical_family(const struct gpu_instance *instance,
+                                      VkPhysicalDevice physical)
+{
+    VkQueueFamilyProperties2 families[32];
+    for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+        families[i] =
+            (VkQueueFamilyProperties2){.sType = VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2};
+    uint32_t count = ARRAY_SIZE(families);
+    instance->GetPhysicalDeviceQueueFamilyProperties2(physical, &count, families);
+    struct gpu_family best = {.index = UINT32_MAX};
+    for (uint32_t i = 0; i < count; i++) {
+        const VkQueueFamilyProperties *family = &families[i].queueFamilyProperties;
+        if (!(family->queueFlags & VK_QUEUE_COMPUTE_BIT) || family->queueCount == 0)
+            continue;
+        if (best.index == UINT32_MAX || (!best.timestamp_bits && family->timestampValidBits))
+            best = (struct gpu_family){i, family->timestampValidBits};
+    }
+    return best;
+}
+
+static bool is_usable(const struct gpu_instance *instance, VkPhysicalDevice physical)
+{
+    VkPhysicalDeviceProperties2 properties = {.sType =
+                                                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    instance->GetPhysicalDeviceProperties2(physical, &properties);
+    return properties.properties.apiVersion >= VK_API_VERSION_1_1 &&
+           gpu_physical_family(instance, physical).index != UINT32_MAX;
+}
+
+/* One GPU under two drivers has one UUID; drivers that leave it at zero say nothing by it. */
+static bool is_listed(const struct gpu_physical *list, uint32_t count, const uint8_t *uuid)
+{
+    static const uint8_t zero[VK_UUID_SIZE];
+    if (!memcmp(uuid, zero, VK_UUID_SIZE))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!memcmp(list[i].info.uuid, uuid, VK_UUID_SIZE))
+            return true;
+    return false;
+}
+
+static status add_device(struct logger *log, const struct gpu_instance *instance,
+                         VkPhysicalDevice handle, struct gpu_physical *list, uint32_t *count)
+{
+    if (!is_usable(instance, handle))
+        return STATUS_OK;
+    struct gpu_extensions extensions;
+    status result = gpu_physical_extensions(log, instance, handle, &extensions);
+    if (result)
+        return result;
+    struct gpu_physical *physical = &list[*count];
+    physical->handle = handle;
+    gpu_info_query(instance, handle, &extensions, &physical->info);
+    physical->info.index = *count;
+    if (!is_listed(list, *count, physical->info.uuid))
+        (*count)++;
+    free(extensions.list);
+    return STATUS_OK;
+}
+
+status gpu_physical_list(struct logger *log, const struct gpu_instance *instance,
+                         struct gpu_physical **list, uint32_t *count)
+{
+    *list = NULL;
+    *count = 0;
+    uint32_t handle_count = 0;
+    if (!instance->handle)
+        return STATUS_OK;
+    VkResult vk = instance->EnumeratePhysicalDevices(instance->handle, &handle_count, NULL);
+    /* The loader's answer when no driver could be started. */
+    if (vk == VK_ERROR_INITIALIZATION_FAILED || (vk >= 0 && handle_count == 0))
+        return STATUS_OK;
+    status result = STATUS_OK;
+    VkPhysicalDevice *handles = calloc((size_t)handle_count + 1, sizeof(*handles));
+    *list = calloc((size_t)handle_count + 1, sizeof(**list));
+    if (!handles || !*list) {
+        result = fail(log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for the list of devices");
+        goto error;
+    }
+    if (vk >= 0)
+        vk = instance->EnumeratePhysicalDevices(instance->handle, &handle_count, handles);
+    if (vk < 0) {
+        result = fail(log, STATUS_DRIVER, "vkEnumeratePhysicalDevices: %s", gpu_result_text(vk));
+        goto error;
+    }
+    for (uint32_t i = 0; i < handle_count && !result; i++)
+        result = add_device(log, instance, handles[i], *list, count);
+error:
+    free(handles);
+    if (result || *count == 0) {
+        free(*list);
+        *list = NULL;
+        *count = 0;
+    }
+    return result;
+}
+
+status gpu_list(struct logger *log, struct gpu_info **infos, uint32_t *count)
+{
+    *infos = NULL;
+    *count = 0;
+    struct gpu_instance instance;
+    struct gpu_physical *list = NULL;
+    uint32_t listed = 0;
+    status result = gpu_instance_init(log, NULL, &instance);
+    if (result)
+        return result;
+    result = gpu_physical_list(log, &instance, &list, &listed);
+    gpu_instance_finish(&instance);
+    if (result || listed == 0)
+        return result;
+    *infos = calloc(listed, sizeof(**infos));
+    if (!*infos) {
+        free(list);
+        return fail(log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for the list of devices");
+    }
+    for (uint32_t i = 0; i < listed; i++)
+        (*infos)[i] = list[i].info;
+    *count = listed;
+    free(list);
+    return STATUS_OK;
+}

@@ -1,0 +1,255 @@
+/* The embedded shader modules, and the pipelines made of them so far. */
+#include "gpu/gpu.h"
+#include "shader_includes.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    const uint32_t *words;
+    size_t count;
+} modules[] = {
+#define SHADER(name) {#name, spirv_##name, ARRAY_SIZE(spirv_##name)},
+#include "shader_list.h"
+#undef SHADER
+};
+
+const uint32_t *gpu_shader_words(enum gpu_shader shader, size_t *count)
+{
+    *count = modules[shader].count;
+    return modules[shader].words;
+}
+
+const char *gpu_shader_name(enum gpu_shader shader)
+{
+    return modules[shader].name;
+}
+
+/* ---- the set of pipelines: a hash table of chains ---- */
+
+#define BUCKETS 256
+
+struct pipeline_entry {
+    struct gpu_pipeline pipeline;
+    uint32_t values[GPU_MAX_CONSTANTS];
+    uint32_t count;
+    struct pipeline_entry *next;
+};
+
+struct gpu_pipeline_set {
+    struct pipeline_entry *buckets[BUCKETS];
+    uint32_t count;
+    VkPipelineCache cache;
+};
+
+/* FNV-1a over words. */
+static uint32_t hash_key(enum gpu_shader shader, const uint32_t *values, uint32_t count)
+{
+    uint32_t hash = (2166136261u ^ (uint32_t)shader) * 16777619u;
+    for (uint32_t i = 0; i < count; i++)
+        hash = (hash ^ values[i]) * 16777619u;
+    return (hash ^ hash >> 16) % BUCKETS;
+}
+
+static struct pipeline_entry *find_entry(const struct gpu_pipeline_set *set, uint32_t bucket,
+                                         enum gpu_shader shader, const uint32_t *values,
+                                         uint32_t count)
+{
+    struct pipeline_entry *entry = set->buckets[bucket];
+    for (; entry; entry = entry->next)
+        if (entry->pipeline.shader == shader && entry->count == count &&
+            (count == 0 || !memcmp(entry->values, values, count * sizeof(*values))))
+            return entry;
+    return NULL;
+}
+
+/* ---- making one ---- */
+
+static status create_set_layout(struct gpu_device *device, struct gpu_pipeline *pipeline)
+{
+    static const VkDescriptorType types[] = {
+        [GPU_BINDING_STORAGE] = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+        [GPU_BINDING_TEXEL] = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER};
+    const struct gpu_reflection *reflection = &pipeline->reflection;
+    VkDescriptorSetLayoutBinding bindings[GPU_MAX_BINDINGS];
+    uint32_t count = 0;
+    status result = STATUS_OK;
+    for (uint32_t i = 0; i < reflection->binding_count; i++)
+        if (reflection->kinds[i])
+            bindings[count++] =
+                (VkDescriptorSetLayoutBinding){.binding = i,
+                                               .descriptorType = types[reflection->kinds[i]],
+                                               .descriptorCount = 1,
+                                               .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
+    VkDescriptorSetLayoutCreateInfo info = {.sType =
+                                                VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+                                            .bindingCount = count,
+                                            .pBindings = bindings};
+    GPU_TRY(
+        device, result,
+        device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL, &pipeline->set_layout));
+error:
+    return result;
+}
+
+static status create_layout(struct gpu_device *device, struct gpu_pipeline *pipeline)
+{
+    status result = create_set_layout(device, pipeline);
+    if (result)
+        return result;
+    VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+                                .size = pipeline->reflection.push_bytes};
+    VkPipelineLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                       .setLayoutCount = 1,
+                                       .pSetLayouts = &pipeline->set_layout,
+                                       .pushConstantRangeCount = push.size ? 1 : 0,
+                                       .pPushConstantRanges = &push};
+    GPU_TRY(device, result,
+            device->vk.vkCreatePipelineLayout(device->handle, &info, NULL, &pipeline->layout));
+error:
+    return result;
+}
+
+static status create_handle(struct gpu_device *device, struct pipeline_entry *entry)
+{
+    status result = STATUS_OK;
+    struct gpu_pipeline *pipeline = &entry->pipeline;
+    VkShaderModule module = VK_NULL_HANDLE;
+    VkSpecializationMapEntry map[GPU_MAX_CONSTANTS];
+    for (uint32_t i = 0; i < entry->count; i++)
+        map[i] = (VkSpecializationMapEntry){i, i * (uint32_t)sizeof(uint32_t), sizeof(uint32_t)};
+    VkSpecializationInfo constants = {.mapEntryCount = entry->count,
+                                      .pMapEntries = map,
+                                      .dataSize = entry->count * sizeof(uint32_t),
+                                      .pData = entry->values};
+    VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                     .codeSize = modules[pipeline->shader].count * sizeof(uint32_t),
+                                     .pCode = modules[pipeline->shader].words};
+    GPU_TRY(device, result, device->vk.vkCreateShaderModule(device->handle, &code, NULL, &module));
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = module,
+                  .pName = "main",
+                  .pSpecializationInfo = &constants},
+        .layout = pipeline->layout};
+    GPU_TRY(device, result,
+            device->vk.vkCreateComputePipelines(device->handle, device->pipelines->cache, 1, &info,
+                                                NULL, &pipeline->handle));
+error:
+    device->vk.vkDestroyShaderModule(device->handle, module, NULL);
+    return result;
+}
+
+static void destroy_entry(struct gpu_device *device, struct pipeline_entry *entry)
+{
+    const struct gpu_pipeline *pipeline = &entry->pipeline;
+    device->vk.vkDestroyPipeline(device->handle, pipeline->handle, NULL);
+    device->vk.vkDestroyPipelineLayout(device->handle, pipeline->layout, NULL);
+    device->vk.vkDestroyDescriptorSetLayout(device->handle, pipeline->set_layout, NULL);
+    free(entry);
+}
+
+/* Whether the specialised group fits the device. */
+static status check_group(struct gpu_device *device, const struct pipeline_entry *entry)
+{
+    const struct gpu_reflection *reflection = &entry->pipeline.reflection;
+    uint64_t invocations = 1;
+    bool fits = true;
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t id = reflection->local_size_id[i];
+        uint32_t size = id < entry->count ? entry->values[id] : reflection->local_size[i];
+        fits = fits && size > 0 && size <= device->limits.group_size[i];
+        invocations = fits ? invocations * size : invocations;
+    }
+    if (fits && invocations <= device->limits.group_invocations)
+        return STATUS_OK;
+    return fail(device->log, STATUS_UNSUPPORTED,
+                "shader %s: a group passes the %u invocations that %s can do",
+                modules[entry->pipeline.shader].name, device->limits.group_invocations,
+                device->info.name);
+}
+
+static status create_entry(struct gpu_device *device, enum gpu_shader shader,
+                           const uint32_t *values, uint32_t count, struct pipeline_entry **out)
+{
+    struct pipeline_entry *entry = calloc(1, sizeof(*entry));
+    if (!entry)
+        return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a pipeline");
+    entry->pipeline.shader = shader;
+    entry->count = count;
+    if (count)
+        memcpy(entry->values, values, count * sizeof(*values));
+    status result = gpu_reflect(device->log, modules[shader].words, modules[shader].count,
+                                &entry->pipeline.reflection);
+    if (!result)
+        result = check_group(device, entry);
+    if (!result)
+        result = create_layout(device, &entry->pipeline);
+    if (!result)
+        result = create_handle(device, entry);
+    if (result) {
+        destroy_entry(device, entry);
+        return result;
+    }
+    *out = entry;
+    return STATUS_OK;
+}
+
+status gpu_pipeline_get(struct gpu_device *device, enum gpu_shader shader, const uint32_t *values,
+                        uint32_t count, const struct gpu_pipeline **out)
+{
+    struct gpu_pipeline_set *set = device->pipelines;
+    if ((uint32_t)shader >= SHADER_COUNT || count > GPU_MAX_CONSTANTS)
+        return fail(device->log, STATUS_INVALID_ARGUMENT,
+                    "shader %d with %u constants: at most %d are supported", (int)shader, count,
+                    GPU_MAX_CONSTANTS);
+    uint32_t bucket = hash_key(shader, values, count);
+    struct pipeline_entry *entry = find_entry(set, bucket, shader, values, count);
+    if (!entry) {
+        status result = create_entry(device, shader, values, count, &entry);
+        if (result)
+            return result;
+        entry->next = set->buckets[bucket];
+        set->buckets[bucket] = entry;
+        set->count++;
+    }
+    *out = &entry->pipeline;
+    return STATUS_OK;
+}
+
+uint32_t gpu_pipeline_count(const struct gpu_device *device)
+{
+    return device->pipelines->count;
+}
+
+status gpu_pipelines_create(struct gpu_device *device)
+{
+    status result = STATUS_OK;
+    VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+    device->pipelines = calloc(1, sizeof(*device->pipelines));
+    if (!device->pipelines)
+        return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a device");
+    GPU_TRY(
+        device, result,
+        device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->pipelines->cache));
+error:
+    return result;
+}
+
+void gpu_pipelines_destroy(struct gpu_device *device)
+{
+    struct gpu_pipeline_set *set = device->pipelines;
+    if (!set)
+        return;
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        while (set->buckets[i]) {
+            struct pipeline_entry *next = set->buckets[i]->next;
+            destroy_entry(device, set->buckets[i]);
+            set->buckets[i] = next;
+        }
+    device->vk.vkDestroyPipelineCache(device->handle, set->cache, NULL);
+    free(set);
+    device->pipelines = NULL;
+}

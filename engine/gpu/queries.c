@@ -1,0 +1,82 @@
+/* Timestamps, from query pools that grow. */
+#include "gpu/commands.h"
+#include <stdlib.h>
+
+#define QUERY_POOL_SIZE 256
+
+static status add_pool(struct gpu_commands *commands)
+{
+    struct gpu_device *device = commands->device;
+    status result = STATUS_OK;
+    VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                  .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                  .queryCount = QUERY_POOL_SIZE};
+    VkQueryPool *pool = gpu_array_add(device->log, &commands->query_pools, sizeof(*pool));
+    if (!pool)
+        return STATUS_OUT_OF_HOST_MEMORY;
+    GPU_TRY(device, result, device->vk.vkCreateQueryPool(device->handle, &info, NULL, pool));
+    device->vk.vkCmdResetQueryPool(commands->handle, *pool, 0, QUERY_POOL_SIZE);
+    return STATUS_OK;
+error:
+    commands->query_pools.count--;
+    return result;
+}
+
+status gpu_queries_stamp(struct gpu_commands *commands, VkPipelineStageFlagBits stage,
+                         uint32_t *query)
+{
+    struct gpu_device *device = commands->device;
+    if (!device->features.timestamps)
+        return STATUS_OK;
+    if (commands->queries == commands->query_pools.count * QUERY_POOL_SIZE) {
+        status result = add_pool(commands);
+        if (result)
+            return result;
+    }
+    const VkQueryPool *pools = commands->query_pools.items;
+    device->vk.vkCmdWriteTimestamp(commands->handle, stage,
+                                   pools[commands->queries / QUERY_POOL_SIZE],
+                                   commands->queries % QUERY_POOL_SIZE);
+    if (query)
+        *query = commands->queries;
+    commands->queries++;
+    return STATUS_OK;
+}
+
+static status read_ticks(struct gpu_commands *commands, uint32_t query, uint64_t *ticks)
+{
+    struct gpu_device *device = commands->device;
+    const VkQueryPool *pools = commands->query_pools.items;
+    status result = STATUS_OK;
+    GPU_TRY(device, result,
+            device->vk.vkGetQueryPoolResults(device->handle, pools[query / QUERY_POOL_SIZE],
+                                             query % QUERY_POOL_SIZE, 1, sizeof(*ticks), ticks,
+                                             sizeof(*ticks),
+                                             VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+error:
+    return result;
+}
+
+status gpu_queries_ms(struct gpu_commands *commands, uint32_t from, uint32_t to, double *ms)
+{
+    const struct gpu_device *device = commands->device;
+    const uint64_t mask =
+        device->timestamp_bits < 64 ? (UINT64_C(1) << device->timestamp_bits) - 1 : UINT64_MAX;
+    uint64_t begin, end;
+    status result = read_ticks(commands, from, &begin);
+    if (!result)
+        result = read_ticks(commands, to, &end);
+    /* The counter may wrap once: the difference in its own bits is right all the same. */
+    if (!result)
+        *ms = (double)((end - begin) & mask) * (double)device->timestamp_ns * 1e-6;
+    return result;
+}
+
+void gpu_queries_finish(struct gpu_commands *commands)
+{
+    struct gpu_device *device = commands->device;
+    const VkQueryPool *pools = commands->query_pools.items;
+    for (uint32_t i = 0; i < commands->query_pools.count; i++)
+        device->vk.vkDestroyQueryPool(device->handle, pools[i], NULL);
+    free(commands->query_pools.items);
+}

@@ -1,0 +1,119 @@
+/* Copies between the host and memory that it cannot see, through one bounded buffer a direction. */
+#include "gpu/memory.h"
+#include <string.h>
+
+#define STAGING_BYTES (UINT64_C(16) << 20)
+
+/* What one copy needs; {0} is empty. */
+struct transfer {
+    VkCommandBuffer command;
+    VkFence fence;
+};
+
+static status transfer_init(struct gpu_device *device, struct transfer *transfer)
+{
+    status result = STATUS_OK;
+    VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                        .commandPool = device->commands,
+                                        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                        .commandBufferCount = 1};
+    VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    GPU_TRY(device, result,
+            device->vk.vkAllocateCommandBuffers(device->handle, &info, &transfer->command));
+    GPU_TRY(device, result,
+            device->vk.vkCreateFence(device->handle, &fence, NULL, &transfer->fence));
+error:
+    return result;
+}
+
+static void transfer_finish(struct gpu_device *device, struct transfer *transfer)
+{
+    device->vk.vkDestroyFence(device->handle, transfer->fence, NULL);
+    if (transfer->command)
+        device->vk.vkFreeCommandBuffers(device->handle, device->commands, 1, &transfer->command);
+}
+
+/* Makes what earlier submissions wrote visible to the copy, and the copy to the host and to later
+ * submissions. */
+static void transfer_barrier(struct gpu_device *device, VkCommandBuffer command,
+                             VkPipelineStageFlags before, VkPipelineStageFlags after)
+{
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                               .srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT,
+                               .dstAccessMask =
+                                   VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT};
+    device->vk.vkCmdPipelineBarrier(command, before, after, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+static status transfer_run(struct gpu_device *device, const struct transfer *transfer,
+                           VkBuffer source, VkBuffer target, const VkBufferCopy *region)
+{
+    status result = STATUS_OK;
+    VkCommandBuffer command = transfer->command;
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                      .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                           .commandBufferCount = 1,
+                           .pCommandBuffers = &transfer->command};
+    GPU_TRY(device, result, device->vk.vkBeginCommandBuffer(command, &begin));
+    transfer_barrier(device, command, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
+                     VK_PIPELINE_STAGE_TRANSFER_BIT);
+    device->vk.vkCmdCopyBuffer(command, source, target, 1, region);
+    transfer_barrier(device, command, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                     VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
+    GPU_TRY(device, result, device->vk.vkEndCommandBuffer(command));
+    GPU_TRY(device, result, device->vk.vkQueueSubmit(device->queue, 1, &submit, transfer->fence));
+    GPU_TRY(device, result,
+            device->vk.vkWaitForFences(device->handle, 1, &transfer->fence, VK_TRUE, UINT64_MAX));
+    GPU_TRY(device, result, device->vk.vkResetFences(device->handle, 1, &transfer->fence));
+error:
+    return result;
+}
+
+static status get_staging(struct gpu_device *device, enum gpu_direction direction,
+                          struct gpu_buffer **out)
+{
+    struct gpu_buffer **staging = &device->memory->staging[direction];
+    status result = STATUS_OK;
+    if (!*staging)
+        result = gpu_buffer_make(
+            device, STAGING_BYTES,
+            direction == GPU_TO_DEVICE ? GPU_MEMORY_UPLOAD : GPU_MEMORY_READBACK, staging);
+    *out = *staging;
+    return result;
+}
+
+status gpu_staging_copy(struct gpu_buffer *buffer, uint64_t offset, uint8_t *data, uint64_t size,
+                        enum gpu_direction direction)
+{
+    struct gpu_device *device = buffer->device;
+    struct transfer transfer = {0};
+    struct gpu_buffer *staging;
+    status result = get_staging(device, direction, &staging);
+    if (!result)
+        result = transfer_init(device, &transfer);
+    for (uint64_t done = 0; done < size && !result;) {
+        uint64_t piece = size_min(size - done, staging->size);
+        if (direction == GPU_TO_DEVICE) {
+            VkBufferCopy region = {0, offset + done, piece};
+            result = gpu_buffer_write(staging, 0, data + done, piece);
+            if (!result)
+                result = transfer_run(device, &transfer, staging->handle, buffer->handle, &region);
+        } else {
+            VkBufferCopy region = {offset + done, 0, piece};
+            result = transfer_run(device, &transfer, buffer->handle, staging->handle, &region);
+            if (!result)
+                result = gpu_buffer_read(staging, 0, data + done, piece);
+        }
+        done += piece;
+    }
+    transfer_finish(device, &transfer);
+    return result;
+}
+
+void gpu_staging_finish(struct gpu_device *device)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(device->memory->staging); i++)
+        if (device->memory->staging[i])
+            gpu_buffer_release(device->memory->staging[i]);
+}
