@@ -1,0 +1,75 @@
+#version 450
+// C = act(A W + bias) + residual. GPU form: 128 invocations make a tile of 64 rows x 64 columns;
+// 16 columns of A and rows of W at a time go through shared memory, A transposed.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "gelu.glsl"
+
+layout(local_size_x = 128) in;
+layout(constant_id = ID_OPTION + OPTION_BIAS) const uint with_bias = 0;
+layout(constant_id = ID_OPTION + OPTION_GELU) const uint with_gelu = 0;
+layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
+
+TENSOR_IN(a, LINEAR_A)
+TENSOR_IN(w, LINEAR_W)
+TENSOR_IN(bias, LINEAR_BIAS)
+TENSOR_IN(residual, LINEAR_RESIDUAL)
+TENSOR_OUT(c, LINEAR_C)
+PUSH(linear_params)
+
+const uint PITCH = 17; // quads a row of the A tile: one more than 64 rows, against bank conflicts
+shared vec4 a_tile[16 * PITCH];
+shared vec4 w_tile[16 * 16];
+
+void load_tiles(uint row0, uint column0, uint k0, uint t)
+{
+    [[unroll]] for (uint i = 0; i < 2; i++) {
+        const uint at = t + i * 128, row = at >> 2, quad = at & 3;
+        vec4 x = vec4(0);
+        if (row0 + row < p.rows && k0 + quad < p.k4)
+            x = LOAD(a, LINEAR_A, p.a_start + (row0 + row) * p.a_row + k0 + quad);
+        [[unroll]] for (uint e = 0; e < 4; e++)
+            a_tile[(quad * 4 + e) * PITCH + (row >> 2)][row & 3] = x[e];
+        const uint k = at >> 4, column = at & 15;
+        vec4 y = vec4(0);
+        if (k0 * 4 + k < p.k4 * 4 && column0 + column < p.n4)
+            y = LOAD(w, LINEAR_W, p.w_start + (k0 * 4 + k) * p.w_row + column0 + column);
+        w_tile[at] = y;
+    }
+}
+
+void store_row(uint row, uint column, vec4 sum)
+{
+    if (row >= p.rows || column >= p.n4) return;
+    const uint at = p.c_start + row * p.c_row + column;
+    if (with_bias != 0) sum += LOAD(bias, LINEAR_BIAS, p.bias_start + column);
+    if (with_gelu != 0) sum = gelu_quad(sum);
+    if (with_residual != 0) sum += LOAD(residual, LINEAR_RESIDUAL, at);
+    STORE(c, LINEAR_C, at, sum);
+}
+
+void main()
+{
+    BEGIN_ITEM(item);
+    const uint columns = (p.n4 + 15) / 16;
+    const uint row0 = item / columns * 64, column0 = item % columns * 16;
+    const uint t = gl_LocalInvocationIndex, column = t & 15, block = t >> 4; // 8 rows each
+    vec4 sum[8];
+    [[unroll]] for (uint i = 0; i < 8; i++) sum[i] = vec4(0);
+    for (uint k0 = 0; k0 < p.k4; k0 += 4) {
+        load_tiles(row0, column0, k0, t);
+        barrier();
+        [[unroll]] for (uint k = 0; k < 16; k++) {
+            const vec4 b = w_tile[k * 16 + column];
+            const vec4 low = a_tile[k * PITCH + block * 2];
+            const vec4 high = a_tile[k * PITCH + block * 2 + 1];
+            [[unroll]] for (uint i = 0; i < 4; i++) {
+                sum[i] += low[i] * b;
+                sum[i + 4] += high[i] * b;
+            }
+        }
+        barrier();
+    }
+    [[unroll]] for (uint i = 0; i < 8; i++)
+        store_row(row0 + block * 8 + i, column0 + column, sum[i]);
+}

@@ -1,0 +1,58 @@
+#version 450
+// p = softmax(r) over heads of r = logits given or W_r q + b_r. top1: the first head of the largest
+// logit and its probability; soft: all probabilities. One query an invocation; logits are made four
+// heads at a time and made again, rather than kept, where they are needed twice.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "flat.glsl"
+#include "route.glsl"
+
+layout(constant_id = ID_OPTION + OPTION_ROUTER) const uint router = ROUTER_LOGITS;
+layout(constant_id = ID_TYPE + ROUTE_LOGITS) const uint logits_type = TYPE_F32;
+
+TENSOR_IN(q, ROUTE_Q)
+TENSOR_IN(weight, ROUTE_WEIGHT)
+FLOATS_IN(bias, ROUTE_BIAS)
+WORDS_IN(logits, ROUTE_LOGITS)
+
+float given_logit(uint element)
+{
+    if (logits_type == TYPE_F32) return uintBitsToFloat(WORD(logits, ROUTE_LOGITS, element));
+    return unpackHalf2x16(WORD(logits, ROUTE_LOGITS, element / 2))[element & 1];
+}
+
+// Logits of heads h .. h + 3 for query i of (b, g); past the last head, the last one's again.
+vec4 four_logits(uint bg, uint i, uint h)
+{
+    const uvec4 heads = min(h + uvec4(0, 1, 2, 3), uvec4(p.heads - 1));
+    vec4 r;
+    if (router == ROUTER_LOGITS) {
+        const uvec4 at = (bg * p.queries + p.first_query + i) * p.heads + heads;
+        [[unroll]] for (uint j = 0; j < 4; j++) r[j] = given_logit(at[j]);
+        return r;
+    }
+    const uint b = bg / p.groups, g = bg % p.groups;
+    const uint from = p.q_start + b * p.q_batch + g * p.q_group + i * p.q_row;
+    const uvec4 at = g * p.heads + heads;
+    [[unroll]] for (uint j = 0; j < 4; j++) r[j] = WORD(bias, ROUTE_BIAS, at[j]);
+    for (uint k = 0; k < p.dk4; k++) {
+        const vec4 x = LOAD(q, ROUTE_Q, from + k);
+        [[unroll]] for (uint j = 0; j < 4; j++)
+            r[j] += dot(x, LOAD(weight, ROUTE_WEIGHT, at[j] * p.dk4 + k));
+    }
+    return r;
+}
+
+void main()
+{
+    BEGIN_ELEMENT(index, p.batch * p.groups * p.n);
+    const uint bg = index / p.n, i = index % p.n;
+    route_choice choice = route_choice(0, NEVER, 0);
+    for (uint h = 0; h < p.heads; h += 4) choose(choice, h, four_logits(bg, i, h));
+    if (routing == ROUTING_TOP1) {
+        store_choice(index, choice);
+        return;
+    }
+    for (uint h = 0; h < p.heads; h += 4)
+        store_probabilities(index, h, choice, four_logits(bg, i, h));
+}

@@ -1,0 +1,55 @@
+// What the state kernels share: which stretch, features and columns an item has; stores.
+layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
+layout(constant_id = ID_OPTION + OPTION_FEATURE) const uint feature_kind = FEATURE_ELU1;
+WORDS_IN(lengths, STATE_LENGTHS)
+layout(set = 0, binding = STATE_P, std430) writeonly buffer p_buffer { vec4 partial[]; };
+PUSH(state_params)
+
+struct state_tile {
+    uint feature, column; // first feature quad and column quad of the tile
+    uint first, end;      // segments
+    uint rows;            // valid ones, L_b
+    uint k, v, out_block; // quads at which the row 0 of (b, g) and the block of the stretch lie
+};
+
+// Items: ((b*G + g) * stretches + stretch) * tiles + tile; tiles of features outer.
+state_tile state_locate(uint item, uint feature_quads, uint column_quads)
+{
+    const uint columns = (p.dv4 + column_quads - 1) / column_quads;
+    const uint features = ((p.dk + 3) / 4 + feature_quads - 1) / feature_quads;
+    const uint tile = item % (features * columns), outer = item / (features * columns);
+    const uint stretch = outer % p.stretches, bg = outer / p.stretches;
+    const uint b = bg / p.groups, g = bg % p.groups;
+    state_tile s;
+    s.feature = tile / columns * feature_quads;
+    s.column = tile % columns * column_quads;
+    const uint length = WORD(lengths, STATE_LENGTHS, b);
+    s.rows = min(length / p.divisor + (length % p.divisor != 0 ? 1 : 0), p.keys);
+    s.first = stretch * p.per_stretch;
+    const uint segments = s.rows / p.rate + (s.rows % p.rate != 0 ? 1 : 0); // no overflow
+    s.end = min(s.first + p.per_stretch, segments);
+    s.k = p.k_start + b * p.k_batch + g * p.k_group;
+    s.v = p.v_start + b * p.v_batch + g * p.v_group;
+    const uint dk4 = (p.dk + 3) / 4;
+    s.out_block = p.p_start + bg * p.p_group + stretch * (dk4 * 4 * p.dv4 + dk4);
+    return s;
+}
+
+// phi of a quad of keys; 0 past the last feature, where padding would give phi(0) = 1.
+vec4 phi_k(vec4 x, uint quad)
+{
+    const bvec4 real = lessThan(quad * 4 + uvec4(0, 1, 2, 3), uvec4(p.dk));
+    return mix(vec4(0), feature_map(feature_kind, x), real);
+}
+
+void store_state(state_tile s, uint feature, uint column, vec4 sum)
+{
+    if (feature < (p.dk + 3) / 4 * 4 && column < p.dv4)
+        partial[s.out_block + feature * p.dv4 + column - p.items.base[STATE_P]] = sum;
+}
+
+void store_normaliser(state_tile s, uint quad, vec4 z)
+{
+    const uint dk4 = (p.dk + 3) / 4;
+    if (quad < dk4) partial[s.out_block + dk4 * 4 * p.dv4 + quad - p.items.base[STATE_P]] = z;
+}

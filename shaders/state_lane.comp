@@ -1,0 +1,86 @@
+#version 450
+// P = sum_j phi(k_j) v_j^T and z = sum_j phi(k_j) over a stretch of pooled segments. CPU form:
+// lanes over columns of v, QUADS quads a lane; features, LANES quads a lane, are broadcast by
+// constant shuffles. STEP segments are loaded and pooled before the arithmetic.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "lane.glsl"
+#include "state.glsl"
+
+layout(constant_id = ID_TILE + 0) const uint QUADS = 1;
+layout(constant_id = ID_TILE + 1) const uint STEP = 4;
+layout(constant_id = ID_TILE + 2) const uint LANES = 1; // quads of features a lane
+const uint FEATURES = 4 * SG * LANES;
+
+QUADS_IN(k, STATE_K)
+QUADS_IN(v, STATE_V)
+
+void accumulate(inout vec4 sum, vec4 x, bool valid)
+{
+    if (pooling == POOLING_MAX) sum = max(sum, x); // a row past the last is the last again
+    else sum += valid ? x : vec4(0);
+}
+
+// Loads STEP segments from j on: features (phi applied, 0 past the stretch) and columns.
+void load_segments(state_tile s, uint j, uint features[LANES], uint columns[QUADS],
+                   out vec4 x[STEP][LANES], out vec4 y[STEP][QUADS])
+{
+    uint row[STEP], count[STEP];
+    [[unroll]] for (uint u = 0; u < STEP; u++) {
+        row[u] = min(j + u, s.end - 1) * p.rate;
+        count[u] = min(p.rate, s.rows - row[u]);
+        [[unroll]] for (uint f = 0; f < LANES; f++)
+            x[u][f] = FETCH(k, STATE_K, s.k + row[u] * p.k_row + features[f]);
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            y[u][c] = FETCH(v, STATE_V, s.v + row[u] * p.v_row + columns[c]);
+    }
+    for (uint r = 1; r < p.rate; r++) {
+        [[unroll]] for (uint u = 0; u < STEP; u++) {
+            const bool valid = r < count[u];
+            const uint at = row[u] + min(r, count[u] - 1);
+            [[unroll]] for (uint f = 0; f < LANES; f++)
+                accumulate(x[u][f], FETCH(k, STATE_K, s.k + at * p.k_row + features[f]), valid);
+            [[unroll]] for (uint c = 0; c < QUADS; c++)
+                accumulate(y[u][c], FETCH(v, STATE_V, s.v + at * p.v_row + columns[c]), valid);
+        }
+    }
+    [[unroll]] for (uint u = 0; u < STEP; u++) {
+        const float scale = pooling == POOLING_MAX ? 1.0 : 1.0 / float(count[u]);
+        [[unroll]] for (uint f = 0; f < LANES; f++)
+            x[u][f] = phi_k(x[u][f] * scale, features[f]) * (j + u < s.end ? 1.0 : 0.0);
+        [[unroll]] for (uint c = 0; c < QUADS; c++) y[u][c] *= scale;
+    }
+}
+
+void main()
+{
+    BEGIN_ITEM(item);
+    const uint lane = gl_SubgroupInvocationID;
+    const state_tile s = state_locate(item, SG * LANES, SG * QUADS);
+    uint columns[QUADS], features[LANES];
+    [[unroll]] for (uint f = 0; f < LANES; f++)
+        features[f] = min(s.feature + f * SG + lane, (p.dk + 3) / 4 - 1);
+    [[unroll]] for (uint c = 0; c < QUADS; c++)
+        columns[c] = min(s.column + c * SG + lane, p.dv4 - 1);
+    vec4 sum[FEATURES][QUADS], z[LANES];
+    [[unroll]] for (uint f = 0; f < LANES; f++) z[f] = vec4(0);
+    [[unroll]] for (uint f = 0; f < FEATURES; f++)
+        [[unroll]] for (uint c = 0; c < QUADS; c++) sum[f][c] = vec4(0);
+    for (uint j = s.first; j < s.end; j += STEP) {
+        vec4 x[STEP][LANES], y[STEP][QUADS];
+        load_segments(s, j, features, columns, x, y);
+        [[unroll]] for (uint u = 0; u < STEP; u++)
+            [[unroll]] for (uint f = 0; f < LANES; f++) z[f] += x[u][f];
+        [[unroll]] for (uint f = 0; f < FEATURES; f++)
+            [[unroll]] for (uint u = 0; u < STEP; u++) {
+                const float b = subgroupShuffle(x[u][f / (4 * SG)][f & 3], f / 4 % SG);
+                [[unroll]] for (uint c = 0; c < QUADS; c++) sum[f][c] += b * y[u][c];
+            }
+    }
+    [[unroll]] for (uint f = 0; f < FEATURES; f++)
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            store_state(s, s.feature * 4 + f, s.column + c * SG + lane, sum[f][c]);
+    if (s.column > 0) return;
+    [[unroll]] for (uint f = 0; f < LANES; f++)
+        store_normaliser(s, s.feature + f * SG + lane, z[f]);
+}
