@@ -1,0 +1,87 @@
+/* linear: C = act(A W + bias) + residual. A [rows, k], W [k, n], bias [n], residual and C
+ * [rows, n]; act is the identity or the exact GELU. */
+#include "ops/reference.h"
+#include "ops/span.h"
+
+enum { TILE_ROWS, TILE_QUADS, TILE_STEP };
+enum { BLOCK_ROWS = 64, BLOCK_QUADS = 16 }; /* of the shared memory form */
+
+static bool is_lane(const struct op_candidate *candidate)
+{
+    return candidate->need & NEED_SHUFFLE;
+}
+
+static uint64_t tile_rows(const struct op_candidate *candidate)
+{
+    return is_lane(candidate) ? candidate->group * candidate->tiles[TILE_ROWS] : BLOCK_ROWS;
+}
+
+static uint64_t column_tiles(const struct op_call *call, const struct op_candidate *candidate)
+{
+    uint32_t quads = is_lane(candidate) ? candidate->tiles[TILE_QUADS] : BLOCK_QUADS;
+    return size_div_up(call->params.linear.n4, quads);
+}
+
+static uint64_t linear_items(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return size_div_up(call->params.linear.rows, tile_rows(candidate)) *
+           column_tiles(call, candidate);
+}
+
+static void linear_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
+                        uint64_t end_item, uint64_t *begin, uint64_t *end)
+{
+    const struct op_call *call = span_call(dispatch);
+    const struct linear_params *p = &call->params.linear;
+    uint64_t columns = column_tiles(call, span_candidate(dispatch));
+    uint64_t rows = tile_rows(span_candidate(dispatch));
+    uint64_t row = first / columns * rows;
+    uint64_t row_end = size_min(((end_item - 1) / columns + 1) * rows, p->rows);
+    struct span_layout layout = {.start = p->c_start, .row = p->c_row, .width = p->n4,
+                                 .groups = 1, .heads = 1};
+    if (index == LINEAR_W || index == LINEAR_BIAS) {
+        span_whole(dispatch, index, begin, end);
+        return;
+    }
+    if (index == LINEAR_RESIDUAL && !call->options[OPTION_RESIDUAL]) {
+        *begin = *end = 0;
+        return;
+    }
+    if (index == LINEAR_A) {
+        layout.start = p->a_start;
+        layout.row = p->a_row;
+        layout.width = p->k4;
+    }
+    span_rows(&layout, call->tensors[index].type, 0, 0, row, row_end, p->rows, begin, end);
+}
+
+/* The step over k has no remainder. */
+static bool whole_steps(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return call->params.linear.k4 % candidate->tiles[TILE_STEP] == 0;
+}
+
+static const struct op_candidate candidates[] = {
+    {"lane8_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
+     {5, 8, 2}, whole_steps},
+    {"lane8_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
+     {5, 8, 1}, NULL},
+    {"lane8", SHADER_linear_lane, NEED_SHUFFLE, CLASS_CPU, 8, {5, 8, 1}, NULL},
+    {"lane4_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4, 4, 1},
+     NULL},
+    {"tile", SHADER_linear_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
+};
+
+const struct op op_linear = {
+    .name = "linear",
+    .tensor_count = 5,
+    .params_size = sizeof(struct linear_params),
+    .writes = 1u << LINEAR_C,
+    .candidates = candidates,
+    .candidate_count = ARRAY_SIZE(candidates),
+    .reference = linear_reference,
+    .items = linear_items,
+    .span = linear_span,
+    .cost = linear_cost,
+    .example = linear_example,
+};

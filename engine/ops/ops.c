@@ -1,0 +1,156 @@
+#include "ops/span.h"
+#include <string.h>
+
+/* Texels that a view must hold for a texel candidate to be worth its splits. */
+#define LEAST_TEXELS (1u << 24)
+
+const struct op *const op_list[] = {
+    &op_linear, &op_norm,    &op_embed, &op_pool,    &op_state,  &op_reduce,
+    &op_route,  &op_readout, &op_mean,  &op_softmax, &op_repack,
+};
+const uint32_t op_count = ARRAY_SIZE(op_list);
+
+const struct op *op_find(const char *name)
+{
+    for (uint32_t i = 0; i < op_count; i++)
+        if (strcmp(op_list[i]->name, name) == 0)
+            return op_list[i];
+    return NULL;
+}
+
+static bool is_raw(const struct op_call *call, uint32_t index)
+{
+    return call->op->raw >> index & 1 || call->tensors[index].type == ELEMENT_U32;
+}
+
+static bool texels_satisfy(const struct gpu_device *device, const struct op_call *call)
+{
+    bool halves = false;
+    for (uint32_t i = 0; i < call->op->tensor_count; i++)
+        halves |= call->tensors[i].type == ELEMENT_F16 && !is_raw(call, i);
+    return device->features.texel_f32 && (device->features.texel_f16 || !halves) &&
+           device->limits.texel_elements >= LEAST_TEXELS;
+}
+
+bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
+                  const struct op_candidate *candidate)
+{
+    const struct gpu_features *features = &device->features;
+    if (candidate->group > device->limits.group_invocations ||
+        candidate->group > device->limits.group_size[0])
+        return false;
+    if (candidate->need & NEED_SHUFFLE &&
+        (!features->subgroup_shuffle || features->subgroup_size != candidate->group ||
+         device->info.type != GPU_CPU))
+        return false;
+    if (candidate->need & NEED_TEXEL && !texels_satisfy(device, call))
+        return false;
+    if (candidate->need & NEED_STORAGE16 && !features->storage16)
+        return false;
+    return !candidate->accepts || candidate->accepts(call, candidate);
+}
+
+const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call)
+{
+    enum op_class wanted = device->info.type == GPU_CPU ? CLASS_CPU : CLASS_GPU;
+    const struct op_candidate *first = NULL;
+    for (uint32_t i = 0; i < call->op->candidate_count; i++) {
+        const struct op_candidate *candidate = &call->op->candidates[i];
+        if (!op_satisfies(device, call, candidate))
+            continue;
+        if (candidate->target == CLASS_ANY || candidate->target == wanted)
+            return candidate;
+        if (!first)
+            first = candidate;
+    }
+    return first ? first : &call->op->candidates[call->op->candidate_count - 1];
+}
+
+/* Fills values[id] for all constant ids; returns their number. */
+static uint32_t fill_constants(const struct op_call *call, const struct op_candidate *candidate,
+                               uint32_t values[GPU_MAX_CONSTANTS])
+{
+    values[ID_GROUP] = candidate->group;
+    for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
+        values[ID_TYPE + i] = call->tensors[i].type;
+    memcpy(&values[ID_OPTION], call->options, sizeof(call->options));
+    memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
+    return ID_TILE + OP_MAX_TILES;
+}
+
+static enum gpu_format tensor_format(const struct op_call *call, uint32_t index)
+{
+    if (is_raw(call, index))
+        return GPU_RAW;
+    return call->tensors[index].type == ELEMENT_F16 ? GPU_RGBA16F : GPU_RGBA32F;
+}
+
+/* An input of the call that has memory. */
+static uint32_t first_input(const struct op_call *call)
+{
+    uint32_t i = 0;
+    while (i + 1 < call->op->tensor_count &&
+           (!call->tensors[i].buffer || call->op->writes >> i & 1))
+        i++;
+    return i;
+}
+
+/* Binds all tensors. A shader's binding must have some buffer even where the options keep it from
+ * being touched: an input stands in. */
+static void bind_tensors(const struct op_call *call, struct gpu_dispatch *dispatch)
+{
+    const struct tensor *spare = &call->tensors[first_input(call)];
+    for (uint32_t i = 0; i < call->op->tensor_count; i++) {
+        const struct tensor *tensor = call->tensors[i].buffer ? &call->tensors[i] : spare;
+        uint64_t bytes = tensor->elements * element_bytes(tensor->type);
+        dispatch->bindings[i] = (struct gpu_binding){.buffer = tensor->buffer,
+                                                     .offset = tensor->offset,
+                                                     .size = size_round_up(bytes, 16),
+                                                     .format = tensor_format(call, i)};
+    }
+    dispatch->binding_count = call->op->tensor_count;
+}
+
+/* The op's span, cut at the tensor's end, of the tensors that the call has; nothing of the rest. */
+static void call_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
+                      uint64_t end_item, uint64_t *begin, uint64_t *end)
+{
+    const struct op_call *call = span_call(dispatch);
+    *begin = *end = 0;
+    if (!call->tensors[index].buffer)
+        return;
+    if (call->op->span)
+        call->op->span(dispatch, index, first, end_item, begin, end);
+    else
+        span_whole(dispatch, index, begin, end);
+    *end = size_min(*end, dispatch->bindings[index].size);
+}
+
+status op_pipeline(struct gpu_device *device, const struct op_call *call,
+                   const struct op_candidate *candidate, const struct gpu_pipeline **out)
+{
+    uint32_t values[GPU_MAX_CONSTANTS] = {0};
+    uint32_t count = fill_constants(call, candidate, values);
+    return gpu_pipeline_get(device, candidate->shader, values, count, out);
+}
+
+status op_record(struct gpu_commands *commands, const struct op_call *call,
+                 const struct op_candidate *candidate)
+{
+    struct gpu_device *device = call->tensors[first_input(call)].buffer->device;
+    union op_params push = call->params;
+    if (!candidate)
+        candidate = op_choose(device, call);
+    struct op_dispatch span_data = {.call = call, .candidate = candidate};
+    struct gpu_dispatch dispatch = {.label = call->op->name,
+                                    .push = &push,
+                                    .push_size = call->op->params_size,
+                                    .items = call->op->items(call, candidate),
+                                    .span = call_span,
+                                    .span_data = &span_data};
+    status result = op_pipeline(device, call, candidate, &dispatch.pipeline);
+    if (result)
+        return result;
+    bind_tensors(call, &dispatch);
+    return gpu_commands_dispatch(commands, &dispatch);
+}

@@ -1,0 +1,110 @@
+/* readout: y_i = sum over the heads that query i reads of weight * phi(q_i)^T S_h /
+ * (phi(q_i)^T z_h + eps). Top-1 reads one head, soft all of them, none the query's own. */
+#include "ops/reference.h"
+#include "ops/span.h"
+
+enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES };
+enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
+
+struct readout_tiles {
+    uint64_t queries, rows, columns, heads; /* queries a tile; tiles of rows and of columns */
+};
+
+static struct readout_tiles tiles_of(const struct op_call *call,
+                                     const struct op_candidate *candidate)
+{
+    const struct readout_params *p = &call->params.readout;
+    bool lane = candidate->need & NEED_SHUFFLE;
+    uint64_t quads = lane ? candidate->group * candidate->tiles[TILE_QUADS] : BLOCK_QUADS;
+    struct readout_tiles t = {.queries = lane ? candidate->tiles[TILE_QUERIES] : BLOCK_QUERIES,
+                              .columns = size_div_up(p->dv4, quads),
+                              .heads = 1};
+    t.rows = size_div_up(p->n, t.queries);
+    if (call->options[OPTION_ROUTING] == ROUTING_NONE)
+        t.heads = p->heads;
+    return t;
+}
+
+static uint64_t readout_items(const struct op_call *call, const struct op_candidate *candidate)
+{
+    struct readout_tiles t = tiles_of(call, candidate);
+    return (uint64_t)call->params.readout.batch * call->params.readout.groups * t.heads * t.rows *
+           t.columns;
+}
+
+static void readout_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
+                         uint64_t end_item, uint64_t *begin, uint64_t *end)
+{
+    const struct op_call *call = span_call(dispatch);
+    const struct readout_params *p = &call->params.readout;
+    struct readout_tiles t = tiles_of(call, span_candidate(dispatch));
+    uint64_t per_outer = t.rows * t.columns;
+    uint64_t low = first / per_outer, high = (end_item - 1) / per_outer;
+    uint64_t row = first % per_outer / t.columns * t.queries;
+    uint64_t row_end = size_min(((end_item - 1) % per_outer / t.columns + 1) * t.queries, p->n);
+    struct span_layout layout = {.groups = p->groups, .heads = (uint32_t)t.heads};
+    switch (index) {
+    case READOUT_Q:
+        layout.start = p->q_start, layout.batch = p->q_batch, layout.group = p->q_group;
+        layout.head = p->q_head, layout.row = p->q_row, layout.width = p->dk4;
+        break;
+    case READOUT_Y:
+        layout.start = p->y_start, layout.batch = p->y_batch, layout.group = p->y_group;
+        layout.head = p->y_head, layout.row = p->y_row, layout.width = p->dv4;
+        break;
+    case READOUT_S: {
+        uint64_t block = p->heads * ((uint64_t)p->dk4 * 4 * p->dv4 + p->dk4);
+        *begin = 16 * (low / t.heads) * block;
+        *end = 16 * (high / t.heads + 1) * block;
+        return;
+    }
+    case READOUT_HEAD:
+    case READOUT_PROB: {
+        bool soft = call->options[OPTION_ROUTING] == ROUTING_SOFT;
+        uint64_t bytes = 4 * (soft ? (uint64_t)p->heads : 1);
+        *begin = *end = 0;
+        if (call->tensors[index].buffer) {
+            *begin = bytes * (low * p->n + row);
+            *end = bytes * (high * p->n + row_end);
+        }
+        return;
+    }
+    default:
+        span_whole(dispatch, index, begin, end);
+        return;
+    }
+    span_rows(&layout, call->tensors[index].type, low, high, row, row_end, p->n, begin, end);
+}
+
+/* One lane-wide column tile where that is all there is. */
+static bool narrow(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return call->params.readout.dv4 <= candidate->group;
+}
+
+static const struct op_candidate candidates[] = {
+    {"lane8_texel_narrow", SHADER_readout_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
+     {4, 1, 1024}, narrow},
+    {"lane8_texel", SHADER_readout_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
+     {4, 2, 1024}, NULL},
+    {"lane8", SHADER_readout_lane, NEED_SHUFFLE, CLASS_CPU, 8, {4, 1, 256}, NULL},
+    {"lane4_texel", SHADER_readout_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4, 1, 256},
+     NULL},
+    {"tile", SHADER_readout_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
+};
+
+const struct op op_readout = {
+    .name = "readout",
+    .tensor_count = 6,
+    .params_size = sizeof(struct readout_params),
+    .writes = 1u << READOUT_Y,
+    .raw = 1u << READOUT_HEAD | 1u << READOUT_PROB | 1u << READOUT_LENGTHS,
+    .candidates = candidates,
+    .candidate_count = ARRAY_SIZE(candidates),
+    .reference = readout_reference,
+    .items = readout_items,
+    .span = readout_span,
+    .cost = readout_cost,
+    .example = readout_example,
+    .prepare = readout_prepare,
+};

@@ -1,0 +1,38 @@
+/* span: which bytes of a tensor a range of work items touches, for the usual layouts. */
+#ifndef SPAN_H
+#define SPAN_H
+
+#include "ops/ops.h"
+
+/* Rows of a [B, G, H, rows, width] tensor, in quads of its storage type. */
+struct span_layout {
+    uint64_t start, batch, group, head, row, width;
+    uint32_t groups, heads; /* outer index = (b * groups + g) * heads + h */
+};
+
+/* Bytes of a range of outer indices [first, last]. Of one outer index the rows [row, row_end) are
+ * touched; of several all of them, [0, rows). */
+void span_rows(const struct span_layout *layout, enum element_type type, uint64_t first,
+               uint64_t last, uint64_t row, uint64_t row_end, uint64_t rows, uint64_t *begin,
+               uint64_t *end);
+
+/* The call and candidate behind a dispatch's span_data. */
+static inline const struct op_call *span_call(const struct gpu_dispatch *dispatch)
+{
+    return ((const struct op_dispatch *)dispatch->span_data)->call;
+}
+
+static inline const struct op_candidate *span_candidate(const struct gpu_dispatch *dispatch)
+{
+    return ((const struct op_dispatch *)dispatch->span_data)->candidate;
+}
+
+/* All of binding `index`. */
+static inline void span_whole(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t *begin,
+                              uint64_t *end)
+{
+    *begin = 0;
+    *end = dispatch->bindings[index].size;
+}
+
+#endif

@@ -1,0 +1,126 @@
+#include "ops/example.h"
+#include "ops/reference.h"
+
+/* One stretch of one (b, g). */
+struct stretch {
+    uint64_t first, end; /* segments */
+    uint64_t rows;       /* valid ones */
+    uint64_t k, v, p;    /* elements at which row 0 and the block lie */
+};
+
+/* The pool of a segment's rows in one column. */
+static double segment(const struct op_call *call, const struct stretch *s, uint32_t index,
+                      uint64_t j, uint64_t column)
+{
+    const struct state_params *p = &call->params.state;
+    uint64_t first = j * p->rate, end = size_min(first + p->rate, s->rows);
+    uint64_t at = (index == STATE_K ? s->k : s->v) + column;
+    uint64_t stride = 4 * (uint64_t)(index == STATE_K ? p->k_row : p->v_row);
+    return reference_pool(&call->tensors[index], at, stride, first, end,
+                          call->options[OPTION_POOLING]);
+}
+
+/* phi of a pooled key's feature; 0 in padding, where phi(0) may not be. */
+static double feature(const struct op_call *call, const struct stretch *s, uint64_t j, uint64_t f)
+{
+    if (f >= call->params.state.dk)
+        return 0;
+    return feature_map(call->options[OPTION_FEATURE], segment(call, s, STATE_K, j, f));
+}
+
+/* Columns [column, column + count) of row f of P. */
+static void state_block(const struct op_call *call, const struct stretch *s, uint64_t f,
+                        uint32_t column, uint32_t count)
+{
+    double sum[REFERENCE_COLUMNS] = {0};
+    for (uint64_t j = s->first; j < s->end; j++) {
+        double x = feature(call, s, j, f);
+        for (uint32_t c = 0; c < count; c++)
+            sum[c] += x * segment(call, s, STATE_V, j, column + c);
+    }
+    uint64_t at = s->p + f * 4 * call->params.state.dv4 + column;
+    for (uint32_t c = 0; c < count; c++)
+        tensor_set(&call->tensors[STATE_P], at + c, sum[c]);
+}
+
+static void state_stretch(const struct op_call *call, const struct stretch *s)
+{
+    uint32_t features = (call->params.state.dk + 3) / 4 * 4, columns = 4 * call->params.state.dv4;
+    for (uint32_t f = 0; f < features; f++) {
+        double z = 0;
+        for (uint32_t c = 0; c < columns; c += REFERENCE_COLUMNS)
+            state_block(call, s, f, c, (uint32_t)size_min(REFERENCE_COLUMNS, columns - c));
+        for (uint64_t j = s->first; j < s->end; j++)
+            z += feature(call, s, j, f);
+        tensor_set(&call->tensors[STATE_P], s->p + (uint64_t)features * columns + f, z);
+    }
+}
+
+void state_reference(const struct op_call *call)
+{
+    const struct state_params *p = &call->params.state;
+    uint64_t dk4 = size_div_up(p->dk, 4), block = dk4 * 4 * p->dv4 + dk4;
+    for (uint64_t bg = 0; bg < (uint64_t)p->batch * p->groups; bg++) {
+        uint64_t b = bg / p->groups, g = bg % p->groups;
+        uint64_t length = tensor_get_u32(&call->tensors[STATE_LENGTHS], b);
+        struct stretch s = {.k = 4 * (p->k_start + b * p->k_batch + g * p->k_group),
+                            .v = 4 * (p->v_start + b * p->v_batch + g * p->v_group)};
+        s.rows = size_min(size_div_up(length, p->divisor), p->keys);
+        for (uint64_t i = 0; i < p->stretches; i++) {
+            s.first = i * p->per_stretch;
+            s.end = size_min(s.first + p->per_stretch, size_div_up(s.rows, p->rate));
+            s.p = 4 * (p->p_start + bg * p->p_group + i * block);
+            state_stretch(call, &s);
+        }
+    }
+}
+
+void state_cost(const struct op_call *call, double *operations, double *bytes)
+{
+    const struct state_params *p = &call->params.state;
+    double blocks = (double)p->batch * p->groups, dk = p->dk, dv = 4.0 * p->dv4, keys = p->keys;
+    *operations = blocks * 2 * dk * dv * (double)size_div_up(p->keys, p->rate);
+    *bytes = blocks * (keys * dk * element_bytes(call->tensors[STATE_K].type) +
+                       keys * dv * element_bytes(call->tensors[STATE_V].type) +
+                       4.0 * p->stretches * dk * (dv + 1));
+}
+
+void state_example(struct random *random, enum element_type type, struct op_call *call)
+{
+    struct state_params *p = &call->params.state;
+    p->batch = random_between(random, 1, 3);
+    p->groups = random_between(random, 1, 2);
+    p->dk = 4 * example_quads(random) - random_between(random, 0, 3);
+    p->dv4 = example_quads(random);
+    p->rate = example_rows(random, 9);
+    p->divisor = p->rate == 1 ? example_rows(random, 9) : 1;
+    p->keys = example_rows(random, 120);
+    p->per_stretch = example_rows(random, 40);
+    p->stretches = (uint32_t)size_div_up(size_div_up(p->keys, p->rate), p->per_stretch);
+    call->options[OPTION_POOLING] = random_between(random, POOLING_MEAN, POOLING_MAX);
+    call->options[OPTION_FEATURE] = random_between(random, FEATURE_ELU1, FEATURE_RELU);
+    uint32_t dk4 = (p->dk + 3) / 4, block = dk4 * 4 * p->dv4 + dk4;
+    struct span_layout k = example_layout(random, p->groups, 1, p->keys, dk4);
+    struct span_layout v = example_layout(random, p->groups, 1, p->keys, p->dv4);
+    p->k_start = (uint32_t)k.start;
+    p->k_batch = (uint32_t)k.batch;
+    p->k_group = (uint32_t)k.group;
+    p->k_row = (uint32_t)k.row;
+    p->v_start = (uint32_t)v.start;
+    p->v_batch = (uint32_t)v.batch;
+    p->v_group = (uint32_t)v.group;
+    p->v_row = (uint32_t)v.row;
+    p->p_start = block * random_between(random, 0, 1);
+    p->p_group = block * (p->stretches + random_between(random, 0, 1));
+    example_place(call, STATE_K, type, &k, p->batch);
+    example_place(call, STATE_V, type, &v, p->batch);
+    example_tensor(call, STATE_LENGTHS, ELEMENT_U32, p->batch);
+    example_tensor(call, STATE_P, ELEMENT_F32,
+                   4 * (uint64_t)(p->p_start + p->batch * p->groups * p->p_group));
+}
+
+void state_prepare(struct random *random, const struct op_call *call)
+{
+    const struct state_params *p = &call->params.state;
+    example_lengths(random, &call->tensors[STATE_LENGTHS], p->keys * p->divisor);
+}
