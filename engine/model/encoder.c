@@ -1,0 +1,112 @@
+#include "model/encoder.h"
+#include "model/steps.h"
+#include <stdlib.h>
+
+/* ---- the model ---- */
+
+static void feed_forward(struct builder *builder, const struct layer_weights *layer,
+                         struct rows normed, struct rows x)
+{
+    struct rows hidden = add_scratch(builder, "hidden", builder->rows, layer->ffn_in.n4);
+    step_linear(builder, &layer->ffn_in, normed, hidden, LINEAR_GELU);
+    step_linear(builder, &layer->ffn_out, hidden, x, LINEAR_ADD);
+}
+
+static void classify(struct builder *builder, struct rows pooled)
+{
+    const struct weights *weights = builder->weights;
+    struct rows hidden = add_rows(builder, "classifier_hidden", ELEMENT_F32, builder->batch,
+                                  weights->classifier_in.n4, GRAPH_SCRATCH);
+    struct rows logits = {.tensor = builder->encoder->logits,
+                          .count = builder->batch,
+                          .quads = weights->classifier_out.n4};
+    step_linear(builder, &weights->classifier_in, pooled, hidden, LINEAR_GELU);
+    step_linear(builder, &weights->classifier_out, hidden, logits, LINEAR_PLAIN);
+}
+
+static void forward(struct builder *builder)
+{
+    const struct weights *weights = builder->weights;
+    struct rows x = step_embed(builder);
+    for (uint32_t i = 0; i < builder->config->num_hidden_layers; i++) {
+        const struct layer_weights *layer = &weights->layers[i];
+        struct rows normed = step_norm(builder, &layer->attention_norm, x);
+        step_attention(builder, layer, normed, x, LINEAR_ADD);
+        feed_forward(builder, layer, step_norm(builder, &layer->ffn_norm, x), x);
+    }
+    classify(builder, step_mean(builder, step_norm(builder, &weights->norm, x)));
+}
+
+static void add_inputs(struct builder *builder)
+{
+    struct graph *graph = &builder->encoder->graph;
+    struct encoder *encoder = builder->encoder;
+    encoder->tokens = graph_add_tensor(graph, "tokens", ELEMENT_U32, builder->rows, GRAPH_BOUND);
+    encoder->lengths = graph_add_tensor(graph, "lengths", ELEMENT_U32, builder->batch, GRAPH_BOUND);
+    encoder->logits = add_rows(builder, "logits", ELEMENT_F32, builder->batch,
+                               builder->weights->classifier_out.n4, GRAPH_BOUND)
+                          .tensor;
+}
+
+status encoder_build(struct logger *log, const struct model_config *config,
+                     const struct weights *weights, uint32_t batch, uint32_t n,
+                     struct encoder *encoder)
+{
+    struct builder builder = {.config = config,
+                              .weights = weights,
+                              .encoder = encoder,
+                              .batch = batch,
+                              .n = n,
+                              .rows = batch * n};
+    *encoder = (struct encoder){0};
+    graph_init(&encoder->graph);
+    if ((uint64_t)batch * n > UINT32_MAX)
+        return fail(log, STATUS_OUT_OF_DEVICE_MEMORY,
+                    "batch %u of %u tokens: expected less than 2^32 in all", batch, n);
+    add_inputs(&builder);
+    forward(&builder);
+    status result = builder.state;
+    if (result == STATUS_OK)
+        result = graph_status(&encoder->graph);
+    if (result == STATUS_OK && !reserve_bindings(&builder, encoder->graph.tensor_count))
+        result = builder.state;
+    if (result == STATUS_OK)
+        return STATUS_OK;
+    fail(log, result, "batch %u of %u tokens: no host memory for the graph", batch, n);
+    encoder_finish(encoder);
+    return result;
+}
+
+void encoder_finish(struct encoder *encoder)
+{
+    graph_finish(&encoder->graph);
+    free(encoder->bindings);
+    *encoder = (struct encoder){0};
+}
+
+void encoder_cost(const struct encoder *encoder, double *operations, double *bytes)
+{
+    const struct graph *graph = &encoder->graph;
+    *operations = *bytes = 0;
+    for (uint32_t i = 0; i < graph->call_count; i++) {
+        struct op_call call = graph_call_shape(graph, &graph->calls[i]);
+        double call_operations = 0, call_bytes = 0;
+        call.op->cost(&call, &call_operations, &call_bytes);
+        *operations += call_operations;
+        *bytes += call_bytes;
+    }
+}
+
+uint64_t encoder_row_bytes(const struct model_config *config, const struct weights *weights,
+                           uint32_t n)
+{
+    const struct projections *projections = &weights->projections;
+    uint64_t d4 = size_div_up(config->hidden_size, 4);
+    uint64_t quads = n * (2 * d4 + projections->block_columns); /* x, normed, attended */
+    for (uint32_t i = 0; i < projections->count; i++) {
+        const struct product *product = &projections->products[i];
+        quads += size_div_up(n, product->rate) * (d4 + product->n4);
+    }
+    quads += n * size_div_up(config->intermediate_size, 4);
+    return quads * 4 * element_bytes(weights->type);
+}

@@ -1,0 +1,41 @@
+/* plan: gives the tensors of a graph memory, once, and runs its calls, many times.
+ *
+ * Scratch tensors are placed in one arena buffer by lifetime; bound ones are the caller's. The
+ * device path records all commands once; the reference path runs the same calls on the host. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "ops/graph.h"
+
+/* Memory of a bound tensor. */
+struct plan_binding {
+    struct gpu_buffer *buffer; /* device path */
+    uint64_t offset;           /* bytes, a multiple of 16 */
+    void *host;                /* reference path */
+};
+
+struct plan_params {
+    bool profile;
+    const char *candidate; /* forced where an op has one of this name; NULL: choose */
+};
+
+struct plan;
+
+/* `bindings` has graph->tensor_count entries (scratch ones ignored) and is read during the call
+ * only; the graph must outlive the plan. */
+status plan_create(struct gpu_device *device, const struct graph *graph,
+                   const struct plan_binding *bindings, const struct plan_params *params,
+                   struct plan **out);
+void plan_destroy(struct plan *plan);
+/* Submits once and waits. *device_ms may be NULL. */
+status plan_run(struct plan *plan, double *device_ms);
+/* Bytes of the arena: memory beyond what is bound. */
+uint64_t plan_scratch_bytes(const struct plan *plan);
+/* The recorded commands, for profiles. */
+struct gpu_commands *plan_commands(struct plan *plan);
+
+/* Runs the graph on the reference loops; bindings[].host of bound tensors. No device. */
+status plan_run_reference(struct logger *log, const struct graph *graph,
+                          const struct plan_binding *bindings);
+
+#endif

@@ -1,0 +1,151 @@
+#include "model/steps.h"
+#include <stdlib.h>
+
+/* ---- tensors ---- */
+
+struct rows add_rows(struct builder *builder, const char *name, enum element_type type,
+                     uint32_t count, uint32_t quads, enum graph_role role)
+{
+    uint64_t elements = (uint64_t)count * quads * 4;
+    struct graph *graph = &builder->encoder->graph;
+    return (struct rows){.tensor = graph_add_tensor(graph, name, type, elements, role),
+                         .count = count,
+                         .quads = quads};
+}
+
+struct rows add_scratch(struct builder *builder, const char *name, uint32_t count, uint32_t quads)
+{
+    return add_rows(builder, name, builder->weights->type, count, quads, GRAPH_SCRATCH);
+}
+
+bool reserve_bindings(struct builder *builder, uint32_t count)
+{
+    if (count <= builder->binding_space)
+        return true;
+    uint32_t space = count * 2;
+    struct plan_binding *grown = realloc(builder->encoder->bindings, space * sizeof(*grown));
+    if (!grown) {
+        builder->state = STATUS_OUT_OF_HOST_MEMORY;
+        return false;
+    }
+    for (uint32_t i = builder->binding_space; i < space; i++)
+        grown[i] = (struct plan_binding){0};
+    builder->encoder->bindings = grown;
+    builder->binding_space = space;
+    return true;
+}
+
+tensor_id add_weight(struct builder *builder, const char *name, const struct weight *weight)
+{
+    const struct weights *weights = builder->weights;
+    tensor_id id = graph_add_tensor(&builder->encoder->graph, name, weight->type, weight->elements,
+                                    GRAPH_BOUND);
+    if (id != NO_TENSOR && reserve_bindings(builder, id + 1))
+        builder->encoder->bindings[id] =
+            (struct plan_binding){.buffer = weights->buffer,
+                                  .offset = weights->buffer ? weight->offset : 0,
+                                  .host = weights->host ? weights->host + weight->offset : NULL};
+    return id;
+}
+
+/* ---- steps ---- */
+
+struct rows step_embed(struct builder *builder)
+{
+    const struct weights *weights = builder->weights;
+    uint32_t d4 = (builder->config->hidden_size + 3) / 4;
+    struct rows x = add_scratch(builder, "x", builder->rows, d4);
+    tensor_id tokens = add_weight(builder, "token_embedding", &weights->token_table);
+    tensor_id positions = add_weight(builder, "position_embedding", &weights->position_table);
+    struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_embed);
+    call->params.embed = (struct embed_params){.rows = builder->rows,
+                                               .n = builder->n,
+                                               .quads = d4,
+                                               .vocabulary = builder->config->vocab_size,
+                                               .table_row = d4,
+                                               .position_row = d4,
+                                               .x_row = d4};
+    call->tensors[EMBED_TOKENS] = builder->encoder->tokens;
+    call->tensors[EMBED_TABLE] = tokens;
+    call->tensors[EMBED_POSITIONS] = positions;
+    call->tensors[EMBED_X] = x.tensor;
+    return x;
+}
+
+struct rows step_norm(struct builder *builder, const struct norm_weights *weights, struct rows x)
+{
+    struct rows y = add_scratch(builder, "normed", x.count, x.quads);
+    tensor_id scale = add_weight(builder, "norm.weight", &weights->scale);
+    tensor_id bias = add_weight(builder, "norm.bias", &weights->bias);
+    struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_norm);
+    call->params.norm = (struct norm_params){.rows = x.count,
+                                             .columns = builder->config->hidden_size,
+                                             .x_row = x.quads,
+                                             .y_row = y.quads,
+                                             .eps = builder->config->layer_norm_eps};
+    call->tensors[NORM_X] = x.tensor;
+    call->tensors[NORM_WEIGHT] = scale;
+    call->tensors[NORM_BIAS] = bias;
+    call->tensors[NORM_Y] = y.tensor;
+    return y;
+}
+
+void step_linear(struct builder *builder, const struct linear_weights *weights, struct rows a,
+                 struct rows c, uint32_t flags)
+{
+    tensor_id weight = add_weight(builder, "linear.weight", &weights->weight);
+    tensor_id bias = add_weight(builder, "linear.bias", &weights->bias);
+    struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_linear);
+    call->params.linear = (struct linear_params){.rows = a.count,
+                                                 .k4 = weights->k4,
+                                                 .n4 = weights->n4,
+                                                 .a_row = a.quads,
+                                                 .w_row = weights->n4,
+                                                 .c_row = c.quads};
+    call->options[OPTION_BIAS] = 1;
+    call->options[OPTION_GELU] = flags & LINEAR_GELU ? 1 : 0;
+    call->options[OPTION_RESIDUAL] = flags & LINEAR_ADD ? 1 : 0;
+    call->tensors[LINEAR_A] = a.tensor;
+    call->tensors[LINEAR_W] = weight;
+    call->tensors[LINEAR_BIAS] = bias;
+    call->tensors[LINEAR_RESIDUAL] = flags & LINEAR_ADD ? c.tensor : NO_TENSOR;
+    call->tensors[LINEAR_C] = c.tensor;
+}
+
+struct rows step_pool(struct builder *builder, struct rows x, uint32_t rate)
+{
+    if (rate == 1)
+        return x;
+    uint32_t segments = (uint32_t)size_div_up(builder->n, rate);
+    struct rows y = add_scratch(builder, "pooled", builder->batch * segments, x.quads);
+    struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_pool);
+    call->params.pool = (struct pool_params){.batch = builder->batch,
+                                             .segments = segments,
+                                             .rate = rate,
+                                             .quads = x.quads,
+                                             .x_batch = builder->n * x.quads,
+                                             .x_row = x.quads,
+                                             .y_batch = segments * y.quads,
+                                             .y_row = y.quads};
+    call->options[OPTION_POOLING] = POOLING_MEAN;
+    call->tensors[POOL_X] = x.tensor;
+    call->tensors[POOL_LENGTHS] = builder->encoder->lengths;
+    call->tensors[POOL_Y] = y.tensor;
+    return y;
+}
+
+struct rows step_mean(struct builder *builder, struct rows x)
+{
+    struct rows y = add_rows(builder, "mean", ELEMENT_F32, builder->batch, x.quads, GRAPH_SCRATCH);
+    struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_mean);
+    call->params.mean = (struct mean_params){.batch = builder->batch,
+                                             .n = builder->n,
+                                             .quads = x.quads,
+                                             .x_batch = builder->n * x.quads,
+                                             .x_row = x.quads,
+                                             .y_row = y.quads};
+    call->tensors[MEAN_X] = x.tensor;
+    call->tensors[MEAN_LENGTHS] = builder->encoder->lengths;
+    call->tensors[MEAN_Y] = y.tensor;
+    return y;
+}
