@@ -1,0 +1,309 @@
+/*
+ * adamra: Adaptive Multi-Resolution Attention (arXiv 2108.04962) on Vulkan.
+ *
+ * Rules that hold for all of it, said once:
+ *  - Status: functions that can fail return adamra_status. adamra_error(context) is the reason of
+ *    the context's last failure, one line. Nothing aborts, exits, prints, or keeps global state.
+ *  - Ownership: what a `create` or `load` function returns is destroyed by its `destroy` function,
+ *    which accepts NULL. A context outlives everything made from it. Parameter structs, strings
+ *    and arrays are read during the call only. For every parameter struct `{0}` is valid unless a
+ *    field says that it is required; 0 means the default.
+ *  - Threading: a context and what is made from it belong to one thread at a time. Different
+ *    contexts are independent, also on the same device.
+ *  - Host memory is plain C arrays, row-major and tight: the last index runs fastest.
+ *  - Letters: B batch, G query groups, H heads (resolutions), n queries, m keys, dk and dv the
+ *    widths of keys and values.
+ */
+#ifndef ADAMRA_H
+#define ADAMRA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32) && defined(ADAMRA_SHARED)
+#ifdef ADAMRA_BUILD
+#define ADAMRA_API __declspec(dllexport)
+#else
+#define ADAMRA_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define ADAMRA_API __attribute__((visibility("default")))
+#else
+#define ADAMRA_API
+#endif
+
+/* The version of this header; adamra_version() is the library's. */
+#define ADAMRA_VERSION "0.1.0"
+#define ADAMRA_MAX_HEADS 64
+
+/* ---- status ---- */
+
+typedef enum adamra_status {
+    ADAMRA_OK = 0,
+    ADAMRA_INVALID_ARGUMENT,     /* a documented rule was broken by the caller */
+    ADAMRA_BAD_INPUT,            /* a file's content is malformed or does not fit */
+    ADAMRA_IO,                   /* a file cannot be opened, read or written */
+    ADAMRA_OUT_OF_HOST_MEMORY,
+    ADAMRA_OUT_OF_DEVICE_MEMORY, /* or more than the device can address */
+    ADAMRA_NO_DEVICE,            /* no usable Vulkan device, or none that was named */
+    ADAMRA_DEVICE_LOST,          /* this context is of no more use: destroy it */
+    ADAMRA_UNSUPPORTED,          /* legal, but not by this build or device */
+    ADAMRA_DRIVER                /* a Vulkan call failed in another way */
+} adamra_status;
+
+/* A few words for a status; never NULL. */
+ADAMRA_API const char *adamra_status_text(adamra_status status);
+/* The version of the library, for example "0.1.0". */
+ADAMRA_API const char *adamra_version(void);
+
+/* ---- log ---- */
+
+typedef enum adamra_log_level {
+    ADAMRA_LOG_ERROR,
+    ADAMRA_LOG_WARNING,
+    ADAMRA_LOG_INFO,
+    ADAMRA_LOG_DEBUG
+} adamra_log_level;
+
+/* Receives one line without its newline. Called from inside API calls, on their thread. */
+typedef void (*adamra_log_fn)(void *user, adamra_log_level level, const char *text);
+
+/* ---- devices ---- */
+
+typedef enum adamra_device_type {
+    ADAMRA_DEVICE_DISCRETE,
+    ADAMRA_DEVICE_INTEGRATED,
+    ADAMRA_DEVICE_VIRTUAL,
+    ADAMRA_DEVICE_CPU,
+    ADAMRA_DEVICE_OTHER
+} adamra_device_type;
+
+/* What a device is, what its driver reports, and which optional features adamra uses there. */
+typedef struct adamra_device_info {
+    uint32_t index;          /* for selection: position in adamra_devices' list */
+    char name[256];
+    adamra_device_type type;
+    char uuid[37];           /* 8-4-4-4-12 hexadecimal digits */
+    char driver[257];
+    char driver_version[289];
+    uint32_t api_version[3]; /* major, minor, patch */
+    uint64_t memory_bytes;   /* the largest device-local heap */
+    uint32_t subgroup_size;
+    /* limits that matter here */
+    uint64_t max_storage_range;    /* bytes of one binding; larger tensors go in pieces */
+    uint64_t max_texel_elements;
+    uint64_t max_allocation_bytes;
+    uint32_t max_groups[3];
+    uint32_t max_group_invocations;
+    uint32_t max_shared_bytes;
+    uint32_t max_push_bytes;
+    /* features: 1 where the device has them and adamra uses them */
+    uint8_t subgroup_shuffle;
+    uint8_t texel_buffers;
+    uint8_t storage_16bit;
+    uint8_t float16;
+    uint8_t cooperative_matrix;
+    uint8_t unified_memory;
+    uint8_t timestamps;
+} adamra_device_info;
+
+/*
+ * Lists the Vulkan devices of this machine, duplicates of one GPU under two drivers removed.
+ * infos: array of *count entries to be filled, or NULL to ask for the number only
+ * count: in: entries of `infos`; out: number of devices (0 when there are none)
+ * log, user: where messages go; log may be NULL
+ * ADAMRA_NO_DEVICE when there is no Vulkan loader.
+ */
+ADAMRA_API adamra_status adamra_devices(adamra_device_info *infos, uint32_t *count,
+                                        adamra_log_fn log, void *user);
+
+/* ---- context: one device ---- */
+
+typedef struct adamra_context adamra_context;
+
+typedef struct adamra_context_params {
+    const char *device; /* index, part of the name (any case), or UUID; NULL: the first discrete,
+                         * else integrated, else virtual, else CPU device */
+    adamra_log_fn log;  /* may be NULL */
+    void *user;         /* given to log */
+    int validate;       /* 1: run under Khronos' validation layer where it is installed */
+} adamra_context_params;
+
+/*
+ * Opens a device.
+ * params: may be NULL, which is {0}
+ * out: the context; NULL on failure (the reason has gone to params->log)
+ */
+ADAMRA_API adamra_status adamra_context_create(const adamra_context_params *params,
+                                               adamra_context **out);
+/* Waits for the device to be idle and frees it; everything made from it must be gone. */
+ADAMRA_API void adamra_context_destroy(adamra_context *context);
+/* What the context runs on. */
+ADAMRA_API adamra_status adamra_context_device(const adamra_context *context,
+                                               adamra_device_info *info);
+/* The reason of the context's last failure, "" if none; valid until its next call. */
+ADAMRA_API const char *adamra_error(const adamra_context *context);
+/* Errors that the validation layer has reported so far; 0 unless params->validate. */
+ADAMRA_API uint32_t adamra_validation_errors(const adamra_context *context);
+
+/* ---- types and tensors ---- */
+
+typedef enum adamra_type { ADAMRA_F32, ADAMRA_F16 } adamra_type;
+
+/* Device memory, for data that stays there between calls. */
+typedef struct adamra_buffer adamra_buffer;
+
+ADAMRA_API adamra_status adamra_buffer_create(adamra_context *context, uint64_t bytes,
+                                              adamra_buffer **out);
+ADAMRA_API void adamra_buffer_destroy(adamra_buffer *buffer);
+/* Copies between host memory and the buffer; offset and bytes within its size. */
+ADAMRA_API adamra_status adamra_buffer_write(adamra_buffer *buffer, uint64_t offset,
+                                             const void *data, uint64_t bytes);
+ADAMRA_API adamra_status adamra_buffer_read(adamra_buffer *buffer, uint64_t offset, void *data,
+                                            uint64_t bytes);
+
+/*
+ * Where a tensor's numbers are: exactly one of `data` and `buffer`, or neither for "not there".
+ * Tight and row-major in both cases. Host floats are converted to the storage type; a buffer's
+ * numbers already are of the storage type (router.* and lengths: see adamra_attention_io).
+ */
+typedef struct adamra_tensor {
+    const float *data;     /* host memory, F32 */
+    adamra_buffer *buffer; /* device memory */
+    uint64_t offset;       /* bytes into buffer, a multiple of 16 */
+} adamra_tensor;
+
+/* The same for outputs. */
+typedef struct adamra_output {
+    float *data;
+    adamra_buffer *buffer;
+    uint64_t offset;
+} adamra_output;
+
+/* ---- attention ---- */
+
+typedef enum adamra_routing { ADAMRA_TOP1, ADAMRA_SOFT, ADAMRA_NONE } adamra_routing;
+typedef enum adamra_feature_map { ADAMRA_ELU1, ADAMRA_RELU } adamra_feature_map;
+typedef enum adamra_pooling { ADAMRA_MEAN, ADAMRA_MAX } adamra_pooling;
+typedef enum adamra_router { ADAMRA_ROUTER_LOGITS, ADAMRA_ROUTER_WEIGHT } adamra_router;
+
+/* Which blocks of keys the queries of a block attend to: the global ones, those around their own,
+ * and some that a hash draws. All fields are taken as they are. */
+typedef struct adamra_bigbird {
+    uint32_t block;         /* tokens of a block; required, at least 1 */
+    uint32_t global_blocks; /* the first so many blocks: all see them, and they see all; may be 0 */
+    uint32_t window;        /* blocks around a query's own, which is one of them; required, odd */
+    uint32_t random_blocks; /* further ones, or all that are left; may be 0 */
+    uint32_t seed;          /* of the hash */
+} adamra_bigbird;
+
+/* What is computed; every combination of sizes >= 1 is legal (n and m also 0; bigbird: n = m). */
+typedef struct adamra_attention_params {
+    const char *kind;            /* "adamra" (NULL), "softmax", "linear", "bigbird" */
+    uint32_t batch, groups;      /* B, G; 0 means 1 */
+    uint32_t queries, keys;      /* n, m */
+    uint32_t key_width, value_width; /* dk, dv; required */
+    uint32_t heads;              /* H, required for adamra; other kinds have 1 (0 means 1) */
+    const uint32_t *rates;       /* [heads], each >= 1; adamra only */
+    int shared_keys;             /* 1: K is [B, G, 1, m, dk], one projection for all heads */
+    int shared_values;           /* 1: V is [B, G, 1, m, dv] */
+    adamra_routing routing;
+    adamra_feature_map feature_map;
+    adamra_pooling pooling;
+    adamra_router router;        /* logits given, or computed from weights */
+    float eps;                   /* 0 means 1e-6; negative or not finite is an error */
+    const adamra_bigbird *bigbird; /* bigbird only; NULL means {64, 2, 3, 3, 0} */
+    adamra_type type;            /* storage of Q, K, V, Y and of given logits on the device; router
+                                  * weights and sums are always 32 bit */
+} adamra_attention_params;
+
+/*
+ * The tensors of one run.
+ *   q [B, G, n, dk] ([B, G, H, n, dk] without routing), k [B, G, H or 1, m, dk], v likewise, dv
+ *   y [B, G, n, dv] ([B, G, H, n, dv] without routing)
+ * For the baselines H = 1 and there is no routing: q, y [B, G, n, .], k, v [B, G, 1, m, .].
+ */
+typedef struct adamra_attention_io {
+    adamra_tensor q, k, v;
+    adamra_tensor router_logits; /* [B, G, n, H]; a buffer holds the storage type */
+    adamra_tensor router_weight; /* [G, H, dk], host memory only */
+    adamra_tensor router_bias;   /* [G, H], host memory only; may be absent: zero */
+    const uint32_t *key_lengths;   /* [B], each <= m; NULL: all m */
+    const uint32_t *query_lengths; /* [B], each <= n; NULL: all n */
+    adamra_output y;
+    int32_t *head; /* top1: the chosen head [B, G, n] in host memory; may be NULL */
+    float *prob;   /* top1: its probability [B, G, n] in host memory; may be NULL */
+} adamra_attention_io;
+
+/* How long a run took and what it used; counted as the specification counts. */
+typedef struct adamra_timing {
+    double device_ms;      /* from device timestamps; < 0 where the device has none */
+    double host_ms;        /* the whole call: upload, run, download */
+    double operations;     /* a multiply and an add are two */
+    double bytes;          /* that must move: inputs and outputs once */
+    uint64_t input_bytes;  /* device memory of inputs */
+    uint64_t output_bytes; /* of outputs */
+    uint64_t extra_bytes;  /* beyond both */
+} adamra_timing;
+
+typedef struct adamra_attention adamra_attention;
+
+/* Checks the parameters. Kernels are compiled and device memory is made by the first run, and by
+ * a run that brings other buffers, or host memory in place of buffers, than the last. */
+ADAMRA_API adamra_status adamra_attention_create(adamra_context *context,
+                                                 const adamra_attention_params *params,
+                                                 adamra_attention **out);
+ADAMRA_API void adamra_attention_destroy(adamra_attention *attention);
+/*
+ * Runs and waits. Host tensors are copied in and out. Buffers are used in place where widths are
+ * multiples of 4, else through a copy on the device; y must not overlap an input, and is written
+ * in whole 32 bit words. Without numbers (n or m is 0) a tensor may be absent.
+ * timing: filled when not NULL
+ */
+ADAMRA_API adamra_status adamra_attention_run(adamra_attention *attention,
+                                              const adamra_attention_io *io,
+                                              adamra_timing *timing);
+
+/* ---- models ---- */
+
+typedef struct adamra_model adamra_model;
+
+typedef struct adamra_model_params {
+    adamra_type type; /* storage of weights and activations */
+} adamra_model_params;
+
+typedef struct adamra_model_info {
+    int bytes_tokenizer;  /* 1: a token is a byte of the text; 0: the caller brings token ids */
+    uint32_t vocab_size, pad_token_id, max_tokens, hidden_size, layers, num_labels;
+    const char *attention;     /* the kind's name */
+    const char *const *labels; /* num_labels strings, owned by the model */
+    uint64_t weight_bytes;     /* device memory of the weights */
+} adamra_model_info;
+
+/* Loads a model folder: config.json and model.safetensors. params may be NULL. */
+ADAMRA_API adamra_status adamra_model_load(adamra_context *context, const char *folder,
+                                           const adamra_model_params *params, adamra_model **out);
+ADAMRA_API void adamra_model_destroy(adamra_model *model);
+/* What the model is; the pointers in *info live as long as the model. */
+ADAMRA_API adamra_status adamra_model_get_info(const adamra_model *model, adamra_model_info *info);
+/*
+ * Runs the encoder on a batch.
+ * tokens: [batch, n], each 0 <= token < vocab_size in a row's valid part; row-major, padded
+ * lengths: [batch], each <= n; NULL: all n. n <= max_tokens
+ * logits: [batch, num_labels], written
+ * timing: filled when not NULL
+ * A plan is kept for the last few shapes: runs of one shape are cheapest.
+ */
+ADAMRA_API adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens,
+                                          uint32_t batch, uint32_t n, const uint32_t *lengths,
+                                          float *logits, adamra_timing *timing);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,54 @@
+#include "attention.h"
+#include <stdlib.h>
+
+adamra_status adamra_attention_create(adamra_context *context,
+                                      const adamra_attention_params *params, adamra_attention **out)
+{
+    if (!context)
+        return ADAMRA_INVALID_ARGUMENT;
+    if (!out)
+        return context_fail_null(context, "out");
+    *out = NULL;
+    struct adamra_attention *attention = calloc(1, sizeof(*attention));
+    if (!attention)
+        return context_status(
+            fail(&context->log, STATUS_OUT_OF_HOST_MEMORY, "no memory for an attention's record"));
+    attention->context = context;
+    graph_init(&attention->graph);
+    status result = attention_form_init(&context->log, params, &attention->form);
+    if (result)
+        goto error;
+    uint32_t batch = attention->form.shape.batch;
+    attention->lengths = calloc(batch, sizeof(*attention->lengths));
+    if (!attention->lengths) {
+        result = fail(&context->log, STATUS_OUT_OF_HOST_MEMORY,
+                      "no memory for the lengths of %u rows", batch);
+        goto error;
+    }
+    *out = attention;
+    return ADAMRA_OK;
+
+error:
+    adamra_attention_destroy(attention);
+    return context_status(result);
+}
+
+void attention_drop_plan(struct adamra_attention *attention)
+{
+    plan_destroy(attention->plan);
+    attention->plan = NULL;
+    graph_finish(&attention->graph);
+    graph_init(&attention->graph);
+}
+
+void adamra_attention_destroy(adamra_attention *attention)
+{
+    if (!attention)
+        return;
+    attention_drop_plan(attention);
+    graph_finish(&attention->graph);
+    for (uint32_t i = 0; i < SLOT_COUNT; i++)
+        gpu_buffer_destroy(attention->own[i]);
+    free(attention->lengths);
+    free(attention);
+}

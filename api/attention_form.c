@@ -1,0 +1,334 @@
+#include "attention_form.h"
+#include "context.h"
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+static_assert(ADAMRA_MAX_HEADS == ATTN_MAX_HEADS, "heads");
+static_assert(ADAMRA_TOP1 == ROUTING_TOP1, "routing");
+static_assert(ADAMRA_SOFT == ROUTING_SOFT, "routing");
+static_assert(ADAMRA_NONE == ROUTING_NONE, "routing");
+static_assert(ADAMRA_ELU1 == FEATURE_ELU1, "feature map");
+static_assert(ADAMRA_RELU == FEATURE_RELU, "feature map");
+static_assert(ADAMRA_MEAN == POOLING_MEAN, "pooling");
+static_assert(ADAMRA_MAX == POOLING_MAX, "pooling");
+static_assert(ADAMRA_ROUTER_LOGITS == ROUTER_LOGITS, "router");
+static_assert(ADAMRA_ROUTER_WEIGHT == ROUTER_WEIGHT, "router");
+static_assert(ADAMRA_F32 == (int)ELEMENT_F32, "type");
+static_assert(ADAMRA_F16 == (int)ELEMENT_F16, "type");
+
+#define DEFAULT_EPS 1e-6F
+
+uint64_t slot_elements(const struct slot *slot)
+{
+    return slot->rows * slot->stride;
+}
+
+uint64_t slot_bytes(const struct slot *slot)
+{
+    return slot_elements(slot) * element_bytes(slot->type);
+}
+
+uint64_t slot_tight_bytes(const struct slot *slot)
+{
+    return slot->rows * slot->width * element_bytes(slot->type);
+}
+
+/* ---- parameters ---- */
+
+static uint32_t or_one(uint32_t count)
+{
+    return count ? count : 1;
+}
+
+static status check_choices(struct logger *log, const adamra_attention_params *params)
+{
+    const struct {
+        const char *name;
+        int value, last;
+    } choices[] = {
+        {"routing", (int)params->routing, ADAMRA_NONE},
+        {"feature_map", (int)params->feature_map, ADAMRA_RELU},
+        {"pooling", (int)params->pooling, ADAMRA_MAX},
+        {"router", (int)params->router, ADAMRA_ROUTER_WEIGHT},
+        {"type", (int)params->type, ADAMRA_F16},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(choices); i++)
+        EXPECT(choices[i].value >= 0 && choices[i].value <= choices[i].last,
+               "%s: expected a value of its enum, 0..%d, got %d", choices[i].name, choices[i].last,
+               choices[i].value);
+    EXPECT(params->key_width > 0, "key_width: expected at least 1, got 0");
+    EXPECT(params->value_width > 0, "value_width: expected at least 1, got 0");
+    EXPECT(params->eps >= 0 && isfinite(params->eps),
+           "eps: expected a finite number that is not negative, got %g", (double)params->eps);
+    return STATUS_OK;
+}
+
+static status check_heads(struct logger *log, const struct attn_kind *kind,
+                          const adamra_attention_params *params)
+{
+    if (!kind->multires) {
+        EXPECT(params->heads <= 1, "heads: expected 1 for kind %s, got %u", kind->name,
+               params->heads);
+        return STATUS_OK;
+    }
+    EXPECT(params->heads >= 1 && params->heads <= ADAMRA_MAX_HEADS, "heads: expected 1..%d, got %u",
+           ADAMRA_MAX_HEADS, params->heads);
+    EXPECT(params->rates, "rates: expected one for each of %u heads, got NULL", params->heads);
+    for (uint32_t head = 0; head < params->heads; head++)
+        EXPECT(params->rates[head] > 0, "rates[%u]: expected at least 1, got 0", head);
+    return STATUS_OK;
+}
+
+static status check_bigbird(struct logger *log, const struct attn_kind *kind,
+                            const adamra_attention_params *params)
+{
+    const adamra_bigbird *bigbird = params->bigbird;
+    if (kind != &attn_bigbird)
+        return STATUS_OK;
+    EXPECT(params->keys == params->queries,
+           "keys: expected as many as queries, %u, for kind bigbird, got %u", params->queries,
+           params->keys);
+    EXPECT(!bigbird || bigbird->block > 0, "bigbird->block: expected at least 1, got 0");
+    EXPECT(!bigbird || bigbird->window % 2 == 1, "bigbird->window: expected an odd number, got %u",
+           bigbird->window);
+    return STATUS_OK;
+}
+
+static struct bigbird_pattern bigbird_pattern(const adamra_bigbird *bigbird)
+{
+    if (!bigbird)
+        return bigbird_defaults;
+    return (struct bigbird_pattern){.block = bigbird->block,
+                                    .global_blocks = bigbird->global_blocks,
+                                    .window = bigbird->window,
+                                    .random_blocks = bigbird->random_blocks,
+                                    .seed = bigbird->seed};
+}
+
+static void set_shape(struct attn_shape *shape, const struct attn_kind *kind,
+                      const adamra_attention_params *params)
+{
+    *shape = (struct attn_shape){
+        .batch = or_one(params->batch),
+        .groups = or_one(params->groups),
+        .heads = kind->multires ? params->heads : 1,
+        .n = params->queries,
+        .m = params->keys,
+        .dk = params->key_width,
+        .dv = params->value_width,
+        .rates = {1},
+        .routing = kind->multires ? (uint32_t)params->routing : ROUTING_NONE,
+        .feature = (uint32_t)params->feature_map,
+        .pooling = (uint32_t)params->pooling,
+        .router = (uint32_t)params->router,
+        .bigbird = bigbird_pattern(params->bigbird),
+        .eps = params->eps > 0 ? params->eps : DEFAULT_EPS,
+        .type = (enum element_type)params->type,
+    };
+    if (kind->multires)
+        memcpy(shape->rates, params->rates, shape->heads * sizeof(shape->rates[0]));
+}
+
+/* ---- slots ---- */
+
+/* Whether a product of sizes stays below 2^32, which is what kernels count in. */
+static bool addressable(const uint64_t *factors, uint32_t count)
+{
+    uint64_t product = 1;
+    for (uint32_t i = 0; i < count; i++)
+        if (factors[i] == 0)
+            return true;
+    for (uint32_t i = 0; i < count; i++)
+        if (!size_mul(product, factors[i], &product) || product > UINT32_MAX)
+            return false;
+    return true;
+}
+
+/* The padded row of a slot of quads. */
+static uint32_t quad_stride(uint32_t width)
+{
+    return (uint32_t)size_round_up(width, 4);
+}
+
+static void set_slots(struct attention_form *form)
+{
+    const struct attn_shape *s = &form->shape;
+    bool routed = s->routing != ROUTING_NONE, weights = s->router == ROUTER_WEIGHT;
+    uint64_t blocks = (uint64_t)s->batch * s->groups;
+    uint64_t queries = blocks * s->n, keys = blocks * s->m;
+    uint64_t streams = routed ? 1 : s->heads; /* of queries and outputs */
+    uint32_t dk = quad_stride(s->dk), dv = quad_stride(s->dv);
+    enum element_type type = s->type, f32 = ELEMENT_F32, u32 = ELEMENT_U32;
+    const struct slot slots[SLOT_COUNT] = {
+        [SLOT_Q] = {"q", type, queries * streams, s->dk, dk, true},
+        [SLOT_K] = {"k", type, keys * (form->shared_keys ? 1 : s->heads), s->dk, dk, true},
+        [SLOT_V] = {"v", type, keys * (form->shared_values ? 1 : s->heads), s->dv, dv, true},
+        [SLOT_LOGITS] = {"router_logits", type, queries, s->heads, s->heads, routed && !weights},
+        [SLOT_Y] = {"y", type, queries * streams, s->dv, dv, true},
+        [SLOT_KEY_LENGTHS] = {"key_lengths", u32, s->batch, 1, 1, true},
+        [SLOT_QUERY_LENGTHS] = {"query_lengths", u32, s->batch, 1, 1, true},
+        [SLOT_WEIGHT] = {"router_weight", f32, (uint64_t)s->groups * s->heads, s->dk, dk,
+                         routed && weights},
+        [SLOT_BIAS] = {"router_bias", f32, (uint64_t)s->groups * s->heads, 1, 1, routed && weights},
+        [SLOT_HEAD] = {"head", u32, queries, 1, 1, s->routing == ROUTING_TOP1},
+        [SLOT_PROB] = {"prob", f32, queries, 1, 1, s->routing == ROUTING_TOP1},
+    };
+    memcpy(form->slots, slots, sizeof(slots));
+}
+
+/* Kernels count quads, and words of the route, in 32 bits. */
+static status check_sizes(struct logger *log, const struct attention_form *form)
+{
+    const struct attn_shape *s = &form->shape;
+    uint64_t dk4 = size_div_up(s->dk, 4), dv4 = size_div_up(s->dv, 4);
+    uint64_t streams = s->routing == ROUTING_NONE ? s->heads : 1;
+    const struct {
+        const char *what;
+        uint64_t factors[5];
+    } tensors[] = {
+        {"batch x groups x heads", {s->batch, s->groups, s->heads, 1, 1}},
+        {"q, in quads", {s->batch, s->groups, streams, s->n, dk4}},
+        {"y, in quads", {s->batch, s->groups, streams, s->n, dv4}},
+        {"k, in quads", {s->batch, s->groups, form->shared_keys ? 1 : s->heads, s->m, dk4}},
+        {"v, in quads", {s->batch, s->groups, form->shared_values ? 1 : s->heads, s->m, dv4}},
+        {"router logits", {s->batch, s->groups, s->heads, s->n, 1}},
+        {"router_weight, in quads", {s->groups, s->heads, dk4, 1, 1}},
+        {"states, in quads", {s->batch, s->groups, s->heads, dk4, 4 * dv4 + 1}},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(tensors); i++) {
+        const uint64_t *f = tensors[i].factors;
+        if (!addressable(f, ARRAY_SIZE(tensors[i].factors)))
+            return fail(log, STATUS_OUT_OF_DEVICE_MEMORY,
+                        "%s: %llu x %llu x %llu x %llu x %llu, expected a product below 2^32",
+                        tensors[i].what, (unsigned long long)f[0], (unsigned long long)f[1],
+                        (unsigned long long)f[2], (unsigned long long)f[3],
+                        (unsigned long long)f[4]);
+    }
+    return STATUS_OK;
+}
+
+status attention_form_init(struct logger *log, const adamra_attention_params *params,
+                           struct attention_form *form)
+{
+    *form = (struct attention_form){0};
+    EXPECT(params, "params: expected a pointer, got NULL");
+    const char *name = params->kind ? params->kind : attn_adamra.name;
+    form->kind = attn_find(name);
+    EXPECT(form->kind, "kind: expected adamra, softmax, linear or bigbird, got \"%s\"", name);
+    status result = check_choices(log, params);
+    if (!result)
+        result = check_heads(log, form->kind, params);
+    if (!result)
+        result = check_bigbird(log, form->kind, params);
+    if (result)
+        return result;
+    set_shape(&form->shape, form->kind, params);
+    form->shared_keys = params->shared_keys != 0;
+    form->shared_values = params->shared_values != 0;
+    result = check_sizes(log, form);
+    if (result)
+        return result;
+    set_slots(form);
+    result = form->kind->cost(&form->shape, form->shared_keys && form->shared_values,
+                              &form->operations, &form->bytes);
+    if (result)
+        fail(log, result, "no memory to count the operations of kind %s", form->kind->name);
+    return result;
+}
+
+/* ---- graph ---- */
+
+/* Rows of [B, G, heads, rows] one after the other; `heads` 1: all heads read the same. */
+static struct attn_layout dense_layout(const struct attn_shape *shape, uint32_t heads,
+                                       uint32_t rows, uint32_t stride)
+{
+    struct attn_layout layout = {.row = stride / 4};
+    layout.head = rows * layout.row;
+    layout.group = heads * layout.head;
+    layout.batch = shape->groups * layout.group;
+    if (heads == 1)
+        layout.head = 0;
+    return layout;
+}
+
+static void add_repack(struct graph *graph, const struct slot *slot, bool unpack, tensor_id from,
+                       tensor_id to)
+{
+    struct graph_call *call = graph_add_call(graph, &op_repack);
+    call->params.repack = (struct repack_params){
+        .rows = (uint32_t)slot->rows,
+        .columns = slot->width,
+        .src_row = unpack ? slot->stride : slot->width,
+        .dst_row = unpack ? slot->width : slot->stride,
+    };
+    call->tensors[REPACK_SRC] = from;
+    call->tensors[REPACK_DST] = to;
+}
+
+/* Adds the slot's bound tensor; returns the one that the kernels use: the same, or scratch. */
+static tensor_id add_slot(struct graph *graph, const struct slot *slot, bool repacked,
+                          tensor_id *bound)
+{
+    uint64_t elements = slot->rows * (repacked ? slot->width : slot->stride);
+    *bound = graph_add_tensor(graph, slot->name, slot->type, size_max(elements, 1), GRAPH_BOUND);
+    if (!repacked)
+        return *bound;
+    return graph_add_tensor(graph, slot->name, slot->type, slot_elements(slot), GRAPH_SCRATCH);
+}
+
+static void set_sources(const struct attention_form *form, const tensor_id used[SLOT_COUNT],
+                        struct attn_io *io)
+{
+    const struct attn_shape *shape = &form->shape;
+    uint32_t key_heads = form->shared_keys ? 1 : shape->heads;
+    uint32_t value_heads = form->shared_values ? 1 : shape->heads;
+    struct attn_layout k = dense_layout(shape, key_heads, shape->m, form->slots[SLOT_K].stride);
+    struct attn_layout v = dense_layout(shape, value_heads, shape->m, form->slots[SLOT_V].stride);
+    for (uint32_t head = 0; head < shape->heads; head++) {
+        io->k[head] = (struct attn_source){.tensor = used[SLOT_K], .layout = k};
+        io->v[head] = (struct attn_source){.tensor = used[SLOT_V], .layout = v};
+        io->k[head].layout.start = head * k.head;
+        io->v[head].layout.start = head * v.head;
+    }
+}
+
+status attention_form_build(const struct attention_form *form,
+                            const struct attention_variant *variant, struct graph *graph,
+                            tensor_id tensors[SLOT_COUNT])
+{
+    const struct attn_shape *shape = &form->shape;
+    const struct slot *slots = form->slots;
+    tensor_id used[SLOT_COUNT];
+    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+        bool route = i == SLOT_HEAD || i == SLOT_PROB;
+        tensors[i] = used[i] = NO_TENSOR;
+        if (slots[i].used && (!route || variant->route))
+            used[i] = add_slot(graph, &slots[i], variant->repacked >> i & 1, &tensors[i]);
+    }
+    for (uint32_t i = 0; i < SLOT_Y; i++)
+        if (used[i] != tensors[i])
+            add_repack(graph, &slots[i], false, tensors[i], used[i]);
+
+    uint32_t streams = shape->routing == ROUTING_NONE ? shape->heads : 1;
+    struct attn_io io = {
+        .q = used[SLOT_Q],
+        .y = used[SLOT_Y],
+        .q_layout = dense_layout(shape, streams, shape->n, slots[SLOT_Q].stride),
+        .y_layout = dense_layout(shape, streams, shape->n, slots[SLOT_Y].stride),
+        .key_lengths = used[SLOT_KEY_LENGTHS],
+        .query_lengths = used[SLOT_QUERY_LENGTHS],
+        .router_logits = used[SLOT_LOGITS],
+        .router_weight = used[SLOT_WEIGHT],
+        .router_bias = used[SLOT_BIAS],
+        .router_head = used[SLOT_HEAD],
+        .router_prob = used[SLOT_PROB],
+    };
+    set_sources(form, used, &io);
+    status result = form->kind->build(graph, shape, &io);
+    if (result)
+        return result;
+    if (used[SLOT_Y] != tensors[SLOT_Y])
+        add_repack(graph, &slots[SLOT_Y], true, used[SLOT_Y], tensors[SLOT_Y]);
+    return graph_status(graph);
+}

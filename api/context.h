@@ -1,0 +1,48 @@
+/* context: what api/ files share: the opaque types of adamra.h and small helpers.
+ *
+ * A context owns its logger and its device. Everything made from it keeps a pointer to it. */
+#ifndef CONTEXT_H
+#define CONTEXT_H
+
+#include "adamra.h"
+#include "gpu/gpu.h"
+
+struct adamra_context {
+    struct logger log; /* log.user is the context: lines go on to `write` */
+    adamra_log_fn write;
+    void *user;
+    struct gpu_device *device;
+    const char *candidate; /* kernels forced by name; NULL: chosen per device; not owned */
+    uint64_t buffers_made; /* serial number of the last adamra_buffer */
+};
+
+struct adamra_buffer {
+    struct adamra_context *context;
+    struct gpu_buffer *memory;
+    uint64_t serial; /* unique in its context: tells a new buffer at an old address apart */
+};
+
+/* The public name of a status; the two enums have equal values. */
+static inline adamra_status context_status(status code)
+{
+    return (adamra_status)code;
+}
+
+/* Reports that the argument called `name` is NULL; ADAMRA_INVALID_ARGUMENT. */
+adamra_status context_fail_null(struct adamra_context *context, const char *name);
+
+/* In a function with a `log` that returns a status: the front door's check of an argument. */
+#define EXPECT(condition, ...)                                                                     \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return fail(log, STATUS_INVALID_ARGUMENT, __VA_ARGS__);                                \
+    } while (0)
+
+/* For tests and tuning: plans made from now on run candidates of this name where an op has one
+ * that the device satisfies; NULL: back to the default choice. `name` must outlive the context. */
+void adamra_context_force(adamra_context *context, const char *name);
+
+/* Milliseconds of a clock that never goes back. */
+double context_clock_ms(void);
+
+#endif

@@ -1,0 +1,360 @@
+#include "context.h"
+#include "api/model.h"
+#include "model/encoder.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MODEL_PLANS 4 /* shapes kept */
+/* Activations of one submission: a larger batch runs in slices. */
+#define SLICE_BYTES ((uint64_t)256 << 20)
+
+/* What runs one shape. */
+struct model_plan {
+    uint32_t batch, n;  /* batch 0: empty */
+    uint64_t last_used; /* the model's count of uses then */
+    struct encoder encoder;
+    struct gpu_buffer *tokens, *lengths, *logits;
+    struct plan *plan;
+    double operations, bytes;
+};
+
+struct adamra_model {
+    struct adamra_context *context;
+    struct model_config config;
+    struct weights weights;
+    struct model_plan plans[MODEL_PLANS];
+    uint64_t uses;
+    uint64_t slice_bytes;
+};
+
+/* A batch as the caller gave it, or a slice of it. */
+struct model_batch {
+    const int32_t *tokens;   /* [count, n] */
+    const uint32_t *lengths; /* [count]; NULL: all n */
+    uint32_t count, n;
+    float *logits; /* [count, num_labels] */
+};
+
+static uint32_t row_length(const struct model_batch *batch, uint32_t row)
+{
+    return batch->lengths ? batch->lengths[row] : batch->n;
+}
+
+/* ---- loading ---- */
+
+static status join_path(struct logger *log, const char *folder, const char *name, char **out)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    *out = malloc(size);
+    if (!*out)
+        return fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for a path", folder);
+    snprintf(*out, size, "%s/%s", folder, name);
+    return STATUS_OK;
+}
+
+static status load_config(struct adamra_model *model, const char *folder)
+{
+    struct logger *log = &model->context->log;
+    char *path = NULL;
+    status result = join_path(log, folder, "config.json", &path);
+    if (result == STATUS_OK)
+        result = config_open(log, path, &model->config);
+    free(path);
+    return result;
+}
+
+static status load_weights(struct adamra_model *model, const char *folder, enum element_type type)
+{
+    struct logger *log = &model->context->log;
+    char *path = NULL;
+    status result = join_path(log, folder, "model.safetensors", &path);
+    if (result == STATUS_OK)
+        result =
+            weights_load(log, model->context->device, &model->config, path, type, &model->weights);
+    free(path);
+    return result;
+}
+
+adamra_status adamra_model_load(adamra_context *context, const char *folder,
+                                const adamra_model_params *params, adamra_model **out)
+{
+    static const adamra_model_params defaults;
+    struct adamra_model *model = NULL;
+    if (!context)
+        return ADAMRA_INVALID_ARGUMENT;
+    if (!out)
+        return context_fail_null(context, "out");
+    *out = NULL;
+    if (!params)
+        params = &defaults;
+    if (!folder)
+        return context_status(
+            fail(&context->log, STATUS_INVALID_ARGUMENT, "folder: expected a path, got NULL"));
+    if (params->type != ADAMRA_F32 && params->type != ADAMRA_F16)
+        return context_status(fail(&context->log, STATUS_INVALID_ARGUMENT,
+                                   "type: expected ADAMRA_F32 or ADAMRA_F16, got %d",
+                                   (int)params->type));
+    model = calloc(1, sizeof(*model));
+    if (!model)
+        return context_status(
+            fail(&context->log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for a model", folder));
+    model->context = context;
+    model->slice_bytes = SLICE_BYTES;
+    status result = load_config(model, folder);
+    if (result == STATUS_OK)
+        result =
+            load_weights(model, folder, params->type == ADAMRA_F16 ? ELEMENT_F16 : ELEMENT_F32);
+    if (result != STATUS_OK) {
+        adamra_model_destroy(model);
+        return context_status(result);
+    }
+    *out = model;
+    return ADAMRA_OK;
+}
+
+adamra_status adamra_model_get_info(const adamra_model *model, adamra_model_info *info)
+{
+    if (!model || !info)
+        return ADAMRA_INVALID_ARGUMENT;
+    const struct model_config *config = &model->config;
+    *info = (adamra_model_info){.bytes_tokenizer = config->bytes_tokenizer,
+                                .vocab_size = config->vocab_size,
+                                .pad_token_id = config->pad_token_id,
+                                .max_tokens = config->max_position_embeddings,
+                                .hidden_size = config->hidden_size,
+                                .layers = config->num_hidden_layers,
+                                .num_labels = config->num_labels,
+                                .attention = config->attention->name,
+                                .labels = config->labels,
+                                .weight_bytes = model->weights.bytes};
+    return ADAMRA_OK;
+}
+
+/* ---- plans ---- */
+
+static void plan_slot_finish(struct model_plan *slot)
+{
+    plan_destroy(slot->plan);
+    gpu_buffer_destroy(slot->tokens);
+    gpu_buffer_destroy(slot->lengths);
+    gpu_buffer_destroy(slot->logits);
+    encoder_finish(&slot->encoder);
+    *slot = (struct model_plan){0};
+}
+
+/* A buffer of the size of one of the encoder's bound tensors, bound to it. */
+static status bind_buffer(struct gpu_device *device, struct encoder *encoder, tensor_id id,
+                          enum gpu_memory_kind kind, struct gpu_buffer **out)
+{
+    const struct graph_tensor *tensor = &encoder->graph.tensors[id];
+    status result =
+        gpu_buffer_create(device, tensor->elements * element_bytes(tensor->type), kind, out);
+    encoder->bindings[id].buffer = *out;
+    return result;
+}
+
+static status plan_slot_init(struct adamra_model *model, uint32_t batch, uint32_t n,
+                             struct model_plan *slot)
+{
+    struct gpu_device *device = model->context->device;
+    struct encoder *encoder = &slot->encoder;
+    struct plan_params params = {.candidate = model->context->candidate};
+    status result = encoder_build(device->log, &model->config, &model->weights, batch, n, encoder);
+    if (result != STATUS_OK)
+        return result;
+    result = bind_buffer(device, encoder, encoder->tokens, GPU_MEMORY_UPLOAD, &slot->tokens);
+    if (result == STATUS_OK)
+        result = bind_buffer(device, encoder, encoder->lengths, GPU_MEMORY_UPLOAD, &slot->lengths);
+    if (result == STATUS_OK)
+        result = bind_buffer(device, encoder, encoder->logits, GPU_MEMORY_READBACK, &slot->logits);
+    if (result == STATUS_OK)
+        result = plan_create(device, &encoder->graph, encoder->bindings, &params, &slot->plan);
+    if (result != STATUS_OK) {
+        plan_slot_finish(slot);
+        return result;
+    }
+    encoder_cost(encoder, &slot->operations, &slot->bytes);
+    slot->batch = batch;
+    slot->n = n;
+    return STATUS_OK;
+}
+
+/* The plan of a shape; a new one takes the place of the least recently used. */
+static status find_plan(struct adamra_model *model, uint32_t batch, uint32_t n,
+                        struct model_plan **out)
+{
+    struct model_plan *slot = &model->plans[0];
+    for (uint32_t i = 0; i < MODEL_PLANS; i++) {
+        struct model_plan *other = &model->plans[i];
+        if (other->batch == batch && other->n == n) {
+            slot = other;
+            break;
+        }
+        if (other->last_used < slot->last_used)
+            slot = other;
+    }
+    if (slot->batch != batch || slot->n != n) {
+        plan_slot_finish(slot);
+        status result = plan_slot_init(model, batch, n, slot);
+        if (result != STATUS_OK)
+            return result;
+    }
+    slot->last_used = ++model->uses;
+    *out = slot;
+    return STATUS_OK;
+}
+
+void adamra_model_destroy(adamra_model *model)
+{
+    if (!model)
+        return;
+    for (uint32_t i = 0; i < MODEL_PLANS; i++)
+        plan_slot_finish(&model->plans[i]);
+    weights_finish(&model->weights);
+    config_finish(&model->config);
+    free(model);
+}
+
+void adamra_model_slice(adamra_model *model, uint64_t bytes)
+{
+    model->slice_bytes = bytes;
+}
+
+/* ---- running ---- */
+
+static status check_row(const struct adamra_model *model, const struct model_batch *batch,
+                        uint32_t row)
+{
+    struct logger *log = &model->context->log;
+    uint32_t length = row_length(batch, row), vocabulary = model->config.vocab_size;
+    if (length > batch->n)
+        return fail(log, STATUS_INVALID_ARGUMENT, "lengths: row %u has %u: expected at most n = %u",
+                    row, length, batch->n);
+    for (uint32_t i = 0; i < length; i++) {
+        int32_t token = batch->tokens[(size_t)row * batch->n + i];
+        if (token < 0 || (uint32_t)token >= vocabulary)
+            return fail(log, STATUS_INVALID_ARGUMENT,
+                        "tokens: row %u, position %u is %" PRId32
+                        ": expected 0 <= token < %u (vocab_size)",
+                        row, i, token, vocabulary);
+    }
+    return STATUS_OK;
+}
+
+static status check_batch(const struct adamra_model *model, const struct model_batch *batch)
+{
+    struct logger *log = &model->context->log;
+    if (batch->n > model->config.max_position_embeddings)
+        return fail(log, STATUS_INVALID_ARGUMENT,
+                    "n is %u: expected at most %u (max_position_embeddings)", batch->n,
+                    model->config.max_position_embeddings);
+    if (batch->count && !batch->logits)
+        return fail(log, STATUS_INVALID_ARGUMENT, "logits: expected a pointer, got NULL");
+    if (batch->count && batch->n && !batch->tokens)
+        return fail(log, STATUS_INVALID_ARGUMENT, "tokens: expected a pointer, got NULL");
+    for (uint32_t row = 0; row < batch->count; row++) {
+        status result = check_row(model, batch, row);
+        if (result != STATUS_OK)
+            return result;
+    }
+    return STATUS_OK;
+}
+
+/* Padding is written as a legal token: what the caller has there does not matter. slot->n is 1
+ * where the batch's n is 0. */
+static status upload(const struct adamra_model *model, const struct model_batch *batch,
+                     struct model_plan *slot)
+{
+    uint32_t *tokens = (uint32_t *)slot->tokens->mapped;
+    uint32_t *lengths = (uint32_t *)slot->lengths->mapped;
+    uint32_t pad =
+        model->config.pad_token_id < model->config.vocab_size ? model->config.pad_token_id : 0;
+    for (uint32_t row = 0; row < batch->count; row++) {
+        lengths[row] = row_length(batch, row);
+        for (uint32_t i = 0; i < slot->n; i++) {
+            size_t at = (size_t)row * slot->n + i;
+            tokens[at] = i < lengths[row] ? (uint32_t)batch->tokens[at] : pad;
+        }
+    }
+    status result = gpu_buffer_flush(slot->tokens, 0, slot->tokens->size);
+    if (result != STATUS_OK)
+        return result;
+    return gpu_buffer_flush(slot->lengths, 0, slot->lengths->size);
+}
+
+static status download(const struct adamra_model *model, const struct model_batch *batch,
+                       struct model_plan *slot)
+{
+    status result = gpu_buffer_invalidate(slot->logits, 0, slot->logits->size);
+    if (result != STATUS_OK)
+        return result;
+    const float *rows = (const float *)slot->logits->mapped;
+    uint32_t labels = model->config.num_labels;
+    size_t stride = (size_t)model->weights.classifier_out.n4 * 4;
+    for (uint32_t row = 0; row < batch->count; row++)
+        memcpy(batch->logits + (size_t)row * labels, rows + row * stride, labels * sizeof(*rows));
+    return STATUS_OK;
+}
+
+static void add_timing(const struct adamra_model *model, const struct model_plan *slot,
+                       double device_ms, adamra_timing *timing)
+{
+    uint64_t input = slot->tokens->size + slot->lengths->size + model->weights.bytes;
+    if (device_ms < 0 || timing->device_ms < 0)
+        timing->device_ms = -1;
+    else
+        timing->device_ms += device_ms;
+    timing->operations += slot->operations;
+    timing->bytes += slot->bytes;
+    timing->input_bytes = size_max(timing->input_bytes, input);
+    timing->output_bytes = size_max(timing->output_bytes, slot->logits->size);
+    timing->extra_bytes = size_max(timing->extra_bytes, plan_scratch_bytes(slot->plan));
+}
+
+static status run_slice(struct adamra_model *model, const struct model_batch *slice,
+                        adamra_timing *timing)
+{
+    struct model_plan *slot = NULL;
+    double device_ms = -1;
+    /* A row without tokens runs as one of padding, whose mean is zero too. */
+    status result = find_plan(model, slice->count, slice->n ? slice->n : 1, &slot);
+    if (result == STATUS_OK)
+        result = upload(model, slice, slot);
+    if (result == STATUS_OK)
+        result = plan_run(slot->plan, &device_ms);
+    if (result == STATUS_OK)
+        result = download(model, slice, slot);
+    if (result == STATUS_OK)
+        add_timing(model, slot, device_ms, timing);
+    return result;
+}
+
+adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens, uint32_t batch,
+                               uint32_t n, const uint32_t *lengths, float *logits,
+                               adamra_timing *timing)
+{
+    if (!model)
+        return ADAMRA_INVALID_ARGUMENT;
+    struct model_batch all = {
+        .tokens = tokens, .lengths = lengths, .count = batch, .n = n, .logits = logits};
+    adamra_timing total = {0};
+    double start = context_clock_ms();
+    status result = check_batch(model, &all);
+    uint64_t row_bytes = encoder_row_bytes(&model->config, &model->weights, n ? n : 1);
+    uint32_t rows = (uint32_t)size_min(UINT32_MAX, size_max(1, model->slice_bytes / row_bytes));
+    for (uint32_t first = 0; result == STATUS_OK && first < batch;) {
+        struct model_batch slice = {.tokens = n ? tokens + (size_t)first * n : NULL,
+                                    .lengths = lengths ? lengths + first : NULL,
+                                    .count = (uint32_t)size_min(rows, batch - first),
+                                    .n = n,
+                                    .logits = logits + (size_t)first * model->config.num_labels};
+        result = run_slice(model, &slice, &total);
+        first += slice.count;
+    }
+    total.host_ms = context_clock_ms() - start;
+    if (result == STATUS_OK && timing)
+        *timing = total;
+    return context_status(result);
+}
