@@ -1,0 +1,149 @@
+/* adamra attend: one attention on tensors from a file. */
+#include "attend_input.h"
+#include "cli.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMED_RUNS 5
+
+static status check_flags(struct cli *cli)
+{
+    const struct options *options = &cli->options;
+    bool multires = !strcmp(options->attention, "adamra");
+    if (!options->output) {
+        return fail(&cli->log, STATUS_INVALID_ARGUMENT,
+                    "attend: expected -o OUT.safetensors, the file to write");
+    }
+    if (multires && options->rate_count == 0) {
+        return fail(&cli->log, STATUS_INVALID_ARGUMENT,
+                    "attend: --attention adamra; expected --rates, one per head, for example "
+                    "--rates 1,2,4,8");
+    }
+    if (!multires && options->rate_count > 0) {
+        return fail(&cli->log, STATUS_INVALID_ARGUMENT,
+                    "attend: --attention %s has no --rates; expected --attention adamra with it",
+                    options->attention);
+    }
+    return STATUS_OK;
+}
+
+static void print_timing(const struct attend_input *input, const adamra_timing *first,
+                         const adamra_timing *median)
+{
+    /* Without device timestamps the host's clock is all there is. */
+    bool device = median->device_ms >= 0;
+    double ms = device ? median->device_ms : median->host_ms;
+    double seconds = ms / 1e3;
+    fprintf(stderr, "%s time     %.3f ms (median of %d runs; the first %.3f ms)\n",
+            device ? "device" : "host  ", ms, TIMED_RUNS,
+            device ? first->device_ms : first->host_ms);
+    fprintf(stderr, "call time       %.3f ms (with copies; the first %.3f ms)\n", median->host_ms,
+            first->host_ms);
+    fprintf(stderr, "operations      %.0f\n", median->operations);
+    fprintf(stderr, "bytes           %.0f\n", median->bytes);
+    fprintf(stderr, "rate            %.3f GFLOP/s, %.3f GB/s, %.0f queries/s\n",
+            seconds > 0 ? median->operations / seconds / 1e9 : 0,
+            seconds > 0 ? median->bytes / seconds / 1e9 : 0,
+            seconds > 0 ? (double)input->params.batch * input->params.queries / seconds : 0);
+    fprintf(stderr,
+            "device memory   inputs %" PRIu64 ", outputs %" PRIu64 ", beyond both %" PRIu64
+            " bytes\n",
+            median->input_bytes, median->output_bytes, median->extra_bytes);
+}
+
+static int compare_timings(const void *left, const void *right)
+{
+    const adamra_timing *a = left, *b = right;
+    double difference = a->device_ms >= 0 ? a->device_ms - b->device_ms : a->host_ms - b->host_ms;
+    return (difference > 0) - (difference < 0);
+}
+
+static status compute(struct cli *cli, struct attend_input *input)
+{
+    adamra_attention_io io = {
+        .q = {.data = input->q},
+        .k = {.data = input->k},
+        .v = {.data = input->v},
+        .router_logits = {.data = input->router_logits},
+        .router_weight = {.data = input->router_weight},
+        .router_bias = {.data = input->router_bias},
+        .key_lengths = input->key_lengths,
+        .query_lengths = input->query_lengths,
+        .y = {.data = input->y},
+        .head = input->head,
+        .prob = input->prob,
+    };
+    adamra_attention *attention = NULL;
+    adamra_timing first, timings[TIMED_RUNS];
+    status result = cli_status(adamra_attention_create(cli->context, &input->params, &attention));
+    if (result == STATUS_OK) {
+        result = cli_status(adamra_attention_run(attention, &io, &first));
+    }
+    /* The first run compiles kernels; what a user waits for from then on is timed after it. */
+    int runs = 0;
+    while (cli->options.verbose && result == STATUS_OK && runs < TIMED_RUNS && !cli_interrupted()) {
+        result = cli_status(adamra_attention_run(attention, &io, &timings[runs++]));
+    }
+    if (result == STATUS_OK && runs == TIMED_RUNS) {
+        qsort(timings, TIMED_RUNS, sizeof(timings[0]), compare_timings);
+        print_timing(input, &first, &timings[TIMED_RUNS / 2]);
+    }
+    adamra_attention_destroy(attention);
+    return result;
+}
+
+/* A tensor of B, G, (H,) n and, where it has one, the width. */
+static struct st_tensor output_tensor(const struct attend_input *input, const char *name,
+                                      bool heads, uint32_t width, const void *data)
+{
+    const adamra_attention_params *params = &input->params;
+    struct st_tensor tensor = {.name = name, .type = ST_F32, .data = data, .elements = 1};
+    tensor.shape[tensor.dims++] = params->batch;
+    tensor.shape[tensor.dims++] = params->groups;
+    if (heads) {
+        tensor.shape[tensor.dims++] = params->heads;
+    }
+    tensor.shape[tensor.dims++] = params->queries;
+    if (width) {
+        tensor.shape[tensor.dims++] = width;
+    }
+    for (uint32_t i = 0; i < tensor.dims; i++) {
+        tensor.elements *= tensor.shape[i];
+    }
+    tensor.bytes = tensor.elements * sizeof(float);
+    return tensor;
+}
+
+static status write_outputs(struct cli *cli, const struct attend_input *input)
+{
+    bool chooses = attend_input_chooses(input);
+    bool per_head = input->params.routing == ADAMRA_NONE;
+    struct st_tensor tensors[] = {
+        output_tensor(input, "y", per_head, input->params.value_width, input->y),
+        output_tensor(input, "router.head", false, 0, input->head),
+        output_tensor(input, "router.prob", false, 0, input->prob),
+    };
+    tensors[1].type = ST_I32;
+    return st_write(&cli->log, cli->options.output, tensors, chooses ? 3 : 1, NULL, 0);
+}
+
+status attend_command(struct cli *cli)
+{
+    struct attend_input input = {0};
+    status result = check_flags(cli);
+    if (result == STATUS_OK) {
+        result = attend_input_read(&cli->log, &cli->options, &input);
+    }
+    if (result == STATUS_OK) {
+        result = cli_open_device(cli);
+    }
+    if (result == STATUS_OK) {
+        result = compute(cli, &input);
+    }
+    if (result == STATUS_OK && !cli_interrupted()) {
+        result = write_outputs(cli, &input);
+    }
+    attend_input_finish(&input);
+    return result;
+}

@@ -1,0 +1,55 @@
+/* cli: what the subcommands of the program `adamra` share.
+ *
+ * Results go to standard output, everything else to standard error. A subcommand returns a status
+ * whose reason has been said, by itself (`fail`) or by the library; main.c turns it into the exit
+ * status. */
+#ifndef CLI_H
+#define CLI_H
+
+#include "options.h"
+
+struct cli {
+    struct logger log;
+    struct options options;
+    adamra_context *context; /* NULL until cli_open_device */
+    int argc;
+    char **argv; /* the program's; argv[1] is the subcommand's name */
+    const struct command *command;
+};
+
+#define OWN_FLAGS 0 /* command.bit of a subcommand that reads argv itself */
+
+/* One row of the table in main.c. */
+struct command {
+    const char *name;
+    enum command_bit bit;
+    uint32_t min_operands, max_operands;
+    const char *usage; /* what follows the program's name */
+    const char *about;
+    status (*run)(struct cli *cli);
+};
+
+status attend_command(struct cli *cli);
+status bench_command(struct cli *cli);
+status classify_command(struct cli *cli);
+status devices_command(struct cli *cli);
+status run_command(struct cli *cli);
+status selftest_command(struct cli *cli);
+
+/* Opens the device of --device and, unless --quiet, says which it is on standard error. */
+status cli_open_device(struct cli *cli);
+/* Receives the library's messages; user is the struct cli. */
+void cli_log(void *user, adamra_log_level level, const char *text);
+/* "discrete", "cpu" and the like. */
+const char *cli_device_type(adamra_device_type type);
+/* Prints how the subcommand is used, and what it does. */
+void cli_print_usage(const struct cli *cli);
+/* Whether Ctrl-C was pressed: long work stops at the next occasion. */
+bool cli_interrupted(void);
+/* The library's status codes are the engine's. */
+static inline status cli_status(adamra_status code)
+{
+    return (status)code;
+}
+
+#endif

@@ -1,0 +1,236 @@
+/* adamra: the command line program. See `adamra --help` and adamra.1. */
+#include "cli.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert((int)ADAMRA_INVALID_ARGUMENT == (int)STATUS_INVALID_ARGUMENT &&
+                   (int)ADAMRA_DRIVER == (int)STATUS_DRIVER,
+               "cli_status relies on equal codes");
+
+static const struct command commands[] = {
+    {"devices", FOR_DEVICES, 0, 0, "devices [--json]", "Lists the Vulkan devices.",
+     devices_command},
+    {"attend", FOR_ATTEND, 1, 1, "attend IN.safetensors -o OUT.safetensors --rates LIST [FLAGS]",
+     "Runs one attention on tensors from a file: q, k, v, router.logits or router.weight (with\n"
+     "router.bias), key_lengths, query_lengths. Writes y and, with top1 routing, router.head and\n"
+     "router.prob.",
+     attend_command},
+    {"classify", FOR_CLASSIFY, 1, UINT32_MAX,
+     "classify MODEL [FILE...] [--text STRING] [--jsonl FILE] [FLAGS]",
+     "Classifies texts with a model folder; FILE - is standard input. Prints name, label and\n"
+     "probability of each, separated by tabs.",
+     classify_command},
+    {"run", FOR_RUN, 1, 1, "run MODEL --tokens IN.safetensors -o OUT.safetensors [FLAGS]",
+     "Runs a model folder on token ids: tokens [B, n] and lengths [B] give logits [B, labels].",
+     run_command},
+    {"selftest", FOR_SELFTEST, 0, 0, "selftest [FLAGS]",
+     "Compares every kernel that the device can run with the reference.", selftest_command},
+    {"bench", OWN_FLAGS, 0, UINT32_MAX, "bench [FLAGS]",
+     "Times attention kinds on devices, beside what the devices can do. LIST: 1024,4096 or\n"
+     "1024-65536*4 or 64-256+64; all combinations run.",
+     bench_command},
+};
+
+static const int exit_codes[STATUS_COUNT] = {
+    [STATUS_OK] = 0,        [STATUS_INVALID_ARGUMENT] = 2,   [STATUS_BAD_INPUT] = 3,
+    [STATUS_IO] = 1,        [STATUS_OUT_OF_HOST_MEMORY] = 1, [STATUS_OUT_OF_DEVICE_MEMORY] = 1,
+    [STATUS_NO_DEVICE] = 4, [STATUS_DEVICE_LOST] = 1,        [STATUS_UNSUPPORTED] = 1,
+    [STATUS_DRIVER] = 1,
+};
+
+#define EXIT_INTERRUPTED 130
+
+/* ---- Ctrl-C ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+/* The second Ctrl-C ends the program at once; reads are not restarted, so that the first one also
+ * ends a wait for standard input. */
+static void catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool cli_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+/* ---- standard streams ---- */
+
+/* A stream that is closed would become the next file that is opened: a driver's cache, say, which
+ * messages or -o /dev/stdout would then overwrite. Opened for the wrong direction, it fails as a
+ * closed one does; /dev/full also refuses what is written to it by the name /dev/stdout. */
+static void occupy_closed_streams(void)
+{
+    static const struct {
+        const char *path;
+        int mode;
+    } stand_ins[] = {
+        [STDIN_FILENO] = {"/dev/null", O_WRONLY},
+        [STDOUT_FILENO] = {"/dev/full", O_RDONLY},
+        [STDERR_FILENO] = {"/dev/full", O_RDONLY},
+    };
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+        if (fcntl(stream, F_GETFD) < 0) {
+            (void)open(stand_ins[stream].path, stand_ins[stream].mode);
+        }
+    }
+}
+
+/* ---- messages ---- */
+
+static void print_message(void *user, enum log_level level, const char *text)
+{
+    const struct options *options = &((struct cli *)user)->options;
+    static const char *const words[] = {"", "warning: ", "", ""};
+    bool wanted = level == LOG_ERROR || (level == LOG_WARNING && !options->quiet) ||
+                  (level == LOG_INFO && options->verbose);
+    if (wanted) {
+        fprintf(stderr, "adamra: %s%s\n", words[level], text);
+    }
+}
+
+void cli_log(void *user, adamra_log_level level, const char *text)
+{
+    print_message(user, (enum log_level)level, text);
+}
+
+static void print_usage(FILE *stream)
+{
+    fprintf(stream, "usage: adamra COMMAND [FLAGS], one of\n\n");
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        fprintf(stream, "  adamra %s\n", commands[i].usage);
+    }
+    fprintf(stream, "\nadamra COMMAND --help says more, adamra --version the version.\n"
+                    "Exit status: 0 done; 1 failed; 2 wrong usage; 3 bad input; 4 no Vulkan "
+                    "device; 130 after Ctrl-C.\n");
+}
+
+void cli_print_usage(const struct cli *cli)
+{
+    printf("usage: adamra %s\n\n%s\n\n", cli->command->usage, cli->command->about);
+}
+
+/* ---- device ---- */
+
+const char *cli_device_type(adamra_device_type type)
+{
+    static const char *const words[] = {
+        [ADAMRA_DEVICE_DISCRETE] = "discrete", [ADAMRA_DEVICE_INTEGRATED] = "integrated",
+        [ADAMRA_DEVICE_VIRTUAL] = "virtual",   [ADAMRA_DEVICE_CPU] = "cpu",
+        [ADAMRA_DEVICE_OTHER] = "other",
+    };
+    return words[type];
+}
+
+status cli_open_device(struct cli *cli)
+{
+    const adamra_context_params params = {
+        .device = cli->options.device, .log = cli_log, .user = cli};
+    adamra_device_info info;
+    status result = cli_status(adamra_context_create(&params, &cli->context));
+    if (result == STATUS_OK) {
+        result = cli_status(adamra_context_device(cli->context, &info));
+    }
+    if (result == STATUS_OK && !cli->options.quiet) {
+        fprintf(stderr, "device: %s (%s, %s %s)\n", info.name, cli_device_type(info.type),
+                info.driver, info.driver_version);
+    }
+    return result;
+}
+
+/* ---- main ---- */
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (!strcmp(commands[i].name, name)) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static status run(struct cli *cli, const struct command *command)
+{
+    if (command->bit == OWN_FLAGS) {
+        return command->run(cli);
+    }
+    status result =
+        options_parse(&cli->log, command->bit, cli->argc - 1, cli->argv + 1, &cli->options);
+    uint32_t operands = cli->options.operands.count;
+    if (result != STATUS_OK) {
+        return result;
+    }
+    if (cli->options.help) {
+        cli_print_usage(cli);
+        options_print(stdout, command->bit);
+        return STATUS_OK;
+    }
+    if (operands < command->min_operands || operands > command->max_operands) {
+        return fail(
+            &cli->log, STATUS_INVALID_ARGUMENT, "%s: %s; expected: adamra %s", command->name,
+            operands < command->min_operands ? "a file name is missing" : "too many file names",
+            command->usage);
+    }
+    return command->run(cli);
+}
+
+/* A full disk shows when the last buffered bytes are written. */
+static status flush_results(struct logger *log)
+{
+    if (fflush(stdout) || ferror(stdout)) {
+        return fail(log, STATUS_IO, "cannot write to standard output: %s", strerror(errno));
+    }
+    return STATUS_OK;
+}
+
+static status dispatch(struct cli *cli)
+{
+    const char *name = cli->argc > 1 ? cli->argv[1] : "";
+    cli->command = find_command(name);
+    if (cli->command) {
+        return run(cli, cli->command);
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+        print_usage(stdout);
+        return STATUS_OK;
+    }
+    if (!strcmp(name, "--version")) {
+        printf("adamra %s\n", adamra_version());
+        return STATUS_OK;
+    }
+    print_usage(stderr);
+    return *name ? fail(&cli->log, STATUS_INVALID_ARGUMENT,
+                        "unsupported command '%s'; expected one of those above", name)
+                 : fail(&cli->log, STATUS_INVALID_ARGUMENT, "no command given");
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli = {.argc = argc, .argv = argv};
+    cli.log = (struct logger){.write = print_message, .user = &cli};
+    occupy_closed_streams();
+    catch_interrupts();
+    status result = dispatch(&cli);
+    status flushed = flush_results(&cli.log);
+    adamra_context_destroy(cli.context);
+    options_finish(&cli.options);
+    if (cli_interrupted()) {
+        return EXIT_INTERRUPTED;
+    }
+    return exit_codes[result != STATUS_OK ? result : flushed];
+}

@@ -1,0 +1,253 @@
+#include "options.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- values: each returns false for a text that can never be right ---- */
+
+static bool set_device(struct options *options, const char *text)
+{
+    options->device = text;
+    return *text != 0;
+}
+
+static bool set_type(struct options *options, const char *text)
+{
+    uint32_t choice = 0;
+    bool known = read_choice(text, (const char *const[]){"f32", "f16", NULL}, &choice);
+    options->type = choice ? ADAMRA_F16 : ADAMRA_F32;
+    return known;
+}
+
+static bool set_quiet(struct options *options, const char *text)
+{
+    (void)text;
+    return options->quiet = true;
+}
+
+static bool set_verbose(struct options *options, const char *text)
+{
+    (void)text;
+    return options->verbose = true;
+}
+
+static bool set_help(struct options *options, const char *text)
+{
+    (void)text;
+    return options->help = true;
+}
+
+static bool set_json(struct options *options, const char *text)
+{
+    (void)text;
+    return options->json = true;
+}
+
+static bool set_output(struct options *options, const char *text)
+{
+    options->output = text;
+    return *text != 0;
+}
+
+static bool set_tokens(struct options *options, const char *text)
+{
+    options->tokens = text;
+    return *text != 0;
+}
+
+static bool set_attention(struct options *options, const char *text)
+{
+    static const char *const kinds[] = {"adamra", "softmax", "linear", "bigbird", NULL};
+    uint32_t choice;
+    options->attention = text;
+    return read_choice(text, kinds, &choice);
+}
+
+static bool set_rates(struct options *options, const char *text)
+{
+    options->rate_count = 0;
+    for (;; text++) {
+        if (options->rate_count == ADAMRA_MAX_HEADS ||
+            !read_count(text, 1, &options->rates[options->rate_count], &text)) {
+            return false;
+        }
+        options->rate_count++;
+        if (*text != ',') {
+            return *text == 0;
+        }
+    }
+}
+
+static bool set_routing(struct options *options, const char *text)
+{
+    uint32_t choice = 0;
+    bool known = read_choice(text, (const char *const[]){"top1", "soft", "none", NULL}, &choice);
+    options->routing = (adamra_routing)choice;
+    return known;
+}
+
+static bool set_feature_map(struct options *options, const char *text)
+{
+    uint32_t choice = 0;
+    bool known = read_choice(text, (const char *const[]){"elu1", "relu", NULL}, &choice);
+    options->feature_map = (adamra_feature_map)choice;
+    return known;
+}
+
+static bool set_pooling(struct options *options, const char *text)
+{
+    uint32_t choice = 0;
+    bool known = read_choice(text, (const char *const[]){"mean", "max", NULL}, &choice);
+    options->pooling = (adamra_pooling)choice;
+    return known;
+}
+
+static bool set_eps(struct options *options, const char *text)
+{
+    char *end;
+    options->eps = strtof(text, &end);
+    return end != text && *end == 0 && isfinite(options->eps) && options->eps > 0;
+}
+
+static bool read_whole(const char *text, uint32_t low, uint32_t *out)
+{
+    const char *end;
+    return read_count(text, low, out, &end) && *end == 0;
+}
+
+static bool set_block(struct options *options, const char *text)
+{
+    return read_whole(text, 1, &options->bigbird.block);
+}
+
+static bool set_global_blocks(struct options *options, const char *text)
+{
+    return read_whole(text, 0, &options->bigbird.global_blocks);
+}
+
+static bool set_window(struct options *options, const char *text)
+{
+    return read_whole(text, 1, &options->bigbird.window) && options->bigbird.window % 2 == 1;
+}
+
+static bool set_random_blocks(struct options *options, const char *text)
+{
+    return read_whole(text, 0, &options->bigbird.random_blocks);
+}
+
+static bool set_seed(struct options *options, const char *text)
+{
+    return read_whole(text, 0, &options->bigbird.seed);
+}
+
+static bool set_top(struct options *options, const char *text)
+{
+    return read_whole(text, 1, &options->top);
+}
+
+static bool add_text(struct options *options, const char *text)
+{
+    options->texts.items[options->texts.count++] = text;
+    return true;
+}
+
+static bool add_jsonl(struct options *options, const char *text)
+{
+    options->jsonl.items[options->jsonl.count++] = text;
+    return *text != 0;
+}
+
+/* ---- flags ---- */
+
+#define FOR_MODELS  (FOR_CLASSIFY | FOR_RUN)
+#define FOR_RESULTS (FOR_ATTEND | FOR_RUN)
+
+/* The order in which --help lists them. */
+static const struct flag flags[] = {
+    {"output", 'o', "FILE", FOR_RESULTS, set_output, "a path", "safetensors file to write"},
+    {"tokens", 0, "FILE", FOR_RUN, set_tokens, "a path", "safetensors file with token ids"},
+    {"attention", 0, "KIND", FOR_ATTEND, set_attention, "adamra, softmax, linear or bigbird",
+     "adamra (default), softmax, linear or bigbird"},
+    {"rates", 0, "LIST", FOR_ATTEND, set_rates,
+     "1 to 64 whole numbers >= 1 with commas between them, for example 1,2,4,8",
+     "compression rate of each head, for example 1,2,4,8 (adamra)"},
+    {"routing", 0, "KIND", FOR_ATTEND, set_routing, "top1, soft or none",
+     "top1 (default), soft or none (adamra)"},
+    {"feature-map", 0, "KIND", FOR_ATTEND, set_feature_map, "elu1 or relu",
+     "elu1 (default) or relu (adamra, linear)"},
+    {"pooling", 0, "KIND", FOR_ATTEND, set_pooling, "mean or max",
+     "mean (default) or max (adamra)"},
+    {"eps", 0, "X", FOR_ATTEND, set_eps, "a number > 0 that 32 bits hold",
+     "added to the normaliser (default 1e-6; adamra, linear)"},
+    {"block", 0, "N", FOR_ATTEND, set_block, "a whole number >= 1",
+     "tokens of a block (default 64; bigbird)"},
+    {"global-blocks", 0, "N", FOR_ATTEND, set_global_blocks, "a whole number",
+     "first blocks, which see all and which all see (default 2; bigbird)"},
+    {"window", 0, "N", FOR_ATTEND, set_window, "an odd whole number",
+     "blocks around a query's own (default 3; bigbird)"},
+    {"random-blocks", 0, "N", FOR_ATTEND, set_random_blocks, "a whole number",
+     "blocks drawn besides (default 3; bigbird)"},
+    {"seed", 0, "N", FOR_ATTEND, set_seed, "a whole number below 2^32",
+     "what they are drawn from (default 0; bigbird)"},
+    {"text", 0, "STRING", FOR_CLASSIFY, add_text, "a text", "a text to classify; may be repeated"},
+    {"jsonl", 0, "FILE", FOR_CLASSIFY, add_jsonl, "a path",
+     "lines of {\"text\", \"label\"}; prints the accuracy; may be repeated"},
+    {"top", 0, "K", FOR_CLASSIFY, set_top, "a whole number >= 1",
+     "print the K most probable labels (default 1)"},
+    {"json", 0, NULL, FOR_DEVICES | FOR_CLASSIFY, set_json, NULL, "print JSON"},
+    {"device", 0, "DEVICE", FOR_ALL, set_device, "an index, a part of a name or a UUID",
+     "index, part of the name or UUID (default: $ADAMRA_DEVICE, else the best one)"},
+    {"dtype", 0, "TYPE", FOR_ALL, set_type, "f32 or f16", "storage: f32 (default) or f16"},
+    {"quiet", 0, NULL, FOR_ALL, set_quiet, NULL, "no device line, no warnings"},
+    {"verbose", 0, NULL, FOR_ALL, set_verbose, NULL,
+     "more about what is done and how long it took"},
+    {"help", 'h', NULL, FOR_ALL, set_help, NULL, "print this"},
+};
+
+static struct flag_table shared_flags(enum command_bit bit)
+{
+    return (struct flag_table){flags, ARRAY_SIZE(flags), (uint32_t)bit};
+}
+
+status options_parse(struct logger *log, enum command_bit bit, int argc, char **argv,
+                     struct options *options)
+{
+    struct flag_table table = shared_flags(bit);
+    return options_parse_table(log, &table, argc, argv, options);
+}
+
+status options_parse_table(struct logger *log, const struct flag_table *table, int argc,
+                           char **argv, struct options *options)
+{
+    const char *device = getenv("ADAMRA_DEVICE");
+    *options = (struct options){.attention = "adamra", .top = 1, .bigbird = {64, 2, 3, 3, 0}};
+    options->device = device && *device ? device : NULL;
+    struct word_list *lists[] = {&options->texts, &options->jsonl, &options->operands};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        lists[i]->items = calloc((size_t)argc, sizeof(*lists[i]->items));
+        if (!lists[i]->items) {
+            return fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for %d words", argv[0],
+                        argc);
+        }
+    }
+    int first = argc;
+    status result = flags_parse(log, table, argc, argv, options, &first);
+    for (int i = first; result == STATUS_OK && i < argc; i++) {
+        options->operands.items[options->operands.count++] = argv[i];
+    }
+    return result;
+}
+
+void options_finish(struct options *options)
+{
+    free(options->texts.items);
+    free(options->jsonl.items);
+    free(options->operands.items);
+    *options = (struct options){0};
+}
+
+void options_print(FILE *stream, enum command_bit bit)
+{
+    struct flag_table table = shared_flags(bit);
+    flags_print(stream, &table);
+}
