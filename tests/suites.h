@@ -1,0 +1,43 @@
+/* Every suite, one row each; tests/meson.build builds them together and one by one. */
+#ifndef SUITES_H
+#define SUITES_H
+
+#include <check.h>
+#undef fail /* an old macro of Check; ours is in base.h */
+
+/* clang-format off */
+#define SUITES(ROW) \
+    ROW(base) \
+    ROW(safetensors) \
+    ROW(st_write) \
+    ROW(config) \
+    ROW(gpu) \
+    ROW(gpu_memory) \
+    ROW(gpu_reflect) \
+    ROW(gpu_record) \
+    ROW(gpu_pieces) \
+    ROW(ops) \
+    ROW(ops_reference) \
+    ROW(graph) \
+    ROW(plan) \
+    ROW(attention) \
+    ROW(attention_api) \
+    ROW(attention_refusals) \
+    ROW(bigbird) \
+    ROW(encoder) \
+    ROW(model) \
+    ROW(cli) \
+    ROW(cli_files) \
+    ROW(bench) \
+    ROW(bench_work) \
+    ROW(bench_run) \
+    ROW(bench_write) \
+    ROW(bench_read) \
+    ROW(bench_compare) \
+    ROW(bench_html)
+/* clang-format on */
+
+#define DECLARE(name) Suite *name##_suite(void);
+SUITES(DECLARE)
+
+#endif

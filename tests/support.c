@@ -1,0 +1,38 @@
+#include "support.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t test_seed(void)
+{
+    static uint64_t seed;
+    if (!seed) {
+        const char *text = getenv("ADAMRA_TEST_SEED");
+        seed = text ? strtoull(text, NULL, 0) : 20211;
+        printf("seed %llu (ADAMRA_TEST_SEED)\n", (unsigned long long)seed);
+    }
+    return seed;
+}
+
+const char *test_path(const char *name)
+{
+    static char paths[4][1024];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof(paths[0]), "%s/%s", TESTS_DIR, name);
+    return path;
+}
+
+/* Failures are expected by tests and kept in logger.error; what validation says never is. */
+static void print_validation(void *user, enum log_level level, const char *text)
+{
+    (void)user;
+    if (level == LOG_ERROR && strncmp(text, "validation:", 11) == 0)
+        fprintf(stderr, "%s\n", text);
+}
+
+struct logger *test_logger(void)
+{
+    static struct logger logger = {.write = print_validation};
+    return &logger;
+}

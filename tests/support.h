@@ -1,0 +1,15 @@
+/* support: what suites share: a device for the whole run, the seed, paths of test data. */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include "base/base.h"
+#include "suites.h"
+
+/* ADAMRA_TEST_SEED, else a fixed number; printed once. */
+uint64_t test_seed(void);
+/* TESTS_DIR/name, static storage that lives until the fourth next call. */
+const char *test_path(const char *name);
+/* A logger that keeps the last error's text and prints only what the validation layer says. */
+struct logger *test_logger(void);
+
+#endif

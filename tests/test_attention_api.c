@@ -1,0 +1,231 @@
+/* attention_api: the caller's buffers, timing and memory, kernels forced by name. */
+#include "attention_cases.h"
+#include "context.h"
+#include "ops/ops.h"
+#include "suites.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const uint32_t two_rates[] = {1, 2};
+
+/* ---- the caller's buffers ---- */
+
+/* A buffer of the storage type with `count` tight numbers at an offset that is not 0. */
+#define BUFFER_OFFSET 32
+
+static adamra_buffer *buffer_of(adamra_type type, const float *numbers, size_t count)
+{
+    size_t bytes = count * (type == ADAMRA_F16 ? 2 : 4);
+    adamra_buffer *buffer;
+    uint16_t *halves = calloc(count + 1, sizeof(*halves));
+    ck_assert_ptr_nonnull(halves);
+    if (numbers)
+        half_from_floats(halves, numbers, count);
+    ck_assert_int_eq(adamra_buffer_create(attention_context(), bytes + BUFFER_OFFSET, &buffer),
+                     ADAMRA_OK);
+    const void *data = type == ADAMRA_F16 ? (const void *)halves : (const void *)numbers;
+    if (numbers)
+        ck_assert_int_eq(adamra_buffer_write(buffer, BUFFER_OFFSET, data, bytes), ADAMRA_OK);
+    free(halves);
+    return buffer;
+}
+
+static void read_numbers(adamra_buffer *buffer, adamra_type type, float *numbers, size_t count)
+{
+    if (type == ADAMRA_F32) {
+        ck_assert_int_eq(adamra_buffer_read(buffer, BUFFER_OFFSET, numbers, count * 4), ADAMRA_OK);
+        return;
+    }
+    uint16_t *halves = calloc(count + 1, sizeof(*halves));
+    ck_assert_ptr_nonnull(halves);
+    ck_assert_int_eq(adamra_buffer_read(buffer, BUFFER_OFFSET, halves, count * 2), ADAMRA_OK);
+    half_to_floats(numbers, halves, count);
+    free(halves);
+}
+
+/* Runs a case with every tensor in device memory, twice, with other buffers the second time. */
+static void run_on_buffers(const struct attention_case *c, adamra_type type,
+                           struct attention_result *result)
+{
+    adamra_attention *attention;
+    adamra_attention_params params = c->params;
+    params.type = type;
+    size_t outputs = attention_case_outputs(c);
+    ck_assert_int_eq(adamra_attention_create(attention_context(), &params, &attention), ADAMRA_OK);
+    for (int round = 0; round < 2; round++) {
+        adamra_buffer *buffers[] = {
+            buffer_of(type, c->q, attention_case_inputs(c)),
+            buffer_of(type, c->k, attention_case_keys(c)),
+            buffer_of(type, c->v, attention_case_values(c)),
+            buffer_of(type, c->logits, c->logits ? attention_case_queries(c) * c->params.heads : 0),
+            buffer_of(type, NULL, outputs)};
+        adamra_attention_io io = attention_case_io(c, result);
+        io.q = (adamra_tensor){.buffer = buffers[0], .offset = BUFFER_OFFSET};
+        io.k = (adamra_tensor){.buffer = buffers[1], .offset = BUFFER_OFFSET};
+        io.v = (adamra_tensor){.buffer = buffers[2], .offset = BUFFER_OFFSET};
+        if (c->logits)
+            io.router_logits = (adamra_tensor){.buffer = buffers[3], .offset = BUFFER_OFFSET};
+        io.y = (adamra_output){.buffer = buffers[4], .offset = BUFFER_OFFSET};
+        ck_assert_msg(!adamra_attention_run(attention, &io, NULL), "%s: %s", c->name,
+                      adamra_error(attention_context()));
+        read_numbers(buffers[4], type, result->y, outputs);
+        for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+            adamra_buffer_destroy(buffers[i]);
+    }
+    adamra_attention_destroy(attention);
+}
+
+START_TEST(buffers_give_what_host_memory_gives)
+{
+    static const char *const kinds[] = {"adamra", "linear", "softmax", "bigbird"};
+    struct random random = random_seed(test_seed() + 10);
+    for (size_t i = 0; i < 8 * ARRAY_SIZE(kinds); i++) {
+        struct attention_case c;
+        struct attention_result host, device;
+        adamra_type type = i % 2 ? ADAMRA_F16 : ADAMRA_F32;
+        attention_case_random(&c, &random, kinds[i % ARRAY_SIZE(kinds)]);
+        attention_result_init(&host, &c);
+        attention_result_init(&device, &c);
+        attention_case_run(attention_context(), &c, type, &host, NULL);
+        run_on_buffers(&c, type, &device);
+        ck_assert_msg(!memcmp(host.y, device.y, attention_case_outputs(&c) * sizeof(float)),
+                      "%s: buffers change y", c.name);
+        attention_result_finish(&host);
+        attention_result_finish(&device);
+        attention_case_finish(&c);
+    }
+}
+END_TEST
+
+/* ---- memory, timing, kernels ---- */
+
+/* Where the host cannot map a device's memory, tensors go through it in chunks: these need two. */
+START_TEST(staged_memory_gives_the_same)
+{
+    static const uint32_t widths[] = {3, 8}; /* padded rows, and rows that follow each other */
+    struct random random = random_seed(test_seed() + 12);
+    struct gpu_features *features = &attention_context()->device->features;
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(widths); i++) {
+        adamra_type type = i % 2 ? ADAMRA_F16 : ADAMRA_F32;
+        struct attention_case c = {.name = "staged", .rates = {1}};
+        struct attention_result mapped, staged;
+        c.params = (adamra_attention_params){.kind = "linear",
+                                             .batch = 1,
+                                             .groups = 1,
+                                             .heads = 1,
+                                             .queries = 600000,
+                                             .keys = 2,
+                                             .key_width = widths[i / 2],
+                                             .value_width = widths[i / 2]};
+        attention_case_draw(&c, &random, false);
+        attention_result_init(&mapped, &c);
+        attention_result_init(&staged, &c);
+        attention_case_run(attention_context(), &c, type, &mapped, NULL);
+        bool unified = features->unified;
+        features->unified = false;
+        attention_case_run(attention_context(), &c, type, &staged, NULL);
+        features->unified = unified;
+        attention_case_check(&c, type, &mapped);
+        ck_assert_mem_eq(mapped.y, staged.y, attention_case_outputs(&c) * sizeof(float));
+        attention_result_finish(&mapped);
+        attention_result_finish(&staged);
+        attention_case_finish(&c);
+    }
+}
+END_TEST
+
+static adamra_timing time_zeros(uint32_t n, adamra_router router)
+{
+    adamra_attention *attention;
+    adamra_attention_params params = {.queries = n,
+                                      .keys = n,
+                                      .key_width = 2,
+                                      .value_width = 2,
+                                      .heads = 2,
+                                      .rates = two_rates,
+                                      .router = router,
+                                      .shared_keys = 1,
+                                      .shared_values = 1};
+    float *numbers = calloc((size_t)n * 2, sizeof(*numbers));
+    float *y = calloc((size_t)n * 2, sizeof(*y));
+    ck_assert(numbers && y);
+    adamra_attention_io io = {.q.data = numbers, .k.data = numbers, .v.data = numbers, .y.data = y};
+    if (router == ADAMRA_ROUTER_WEIGHT)
+        io.router_weight.data = numbers;
+    else
+        io.router_logits.data = numbers;
+    adamra_timing timing;
+    ck_assert_int_eq(adamra_attention_create(attention_context(), &params, &attention), ADAMRA_OK);
+    ck_assert_msg(!adamra_attention_run(attention, &io, &timing), "%s",
+                  adamra_error(attention_context()));
+    adamra_attention_destroy(attention);
+    free(numbers);
+    free(y);
+    return timing;
+}
+
+/* From 65,536 on, all heads have the most stretches and queries are routed in chunks. */
+START_TEST(scratch_does_not_grow_with_length)
+{
+    adamra_timing small = time_zeros(65536, ADAMRA_ROUTER_WEIGHT);
+    adamra_timing large = time_zeros(262144, ADAMRA_ROUTER_WEIGHT);
+    ck_assert_uint_eq(small.extra_bytes, large.extra_bytes);
+    ck_assert_uint_eq(4 * small.input_bytes, large.input_bytes);
+    ck_assert_uint_eq(4 * small.output_bytes, large.output_bytes);
+}
+END_TEST
+
+START_TEST(timing_counts_as_the_specification)
+{
+    adamra_timing timing = time_zeros(1000, ADAMRA_ROUTER_LOGITS);
+    ck_assert_double_eq(timing.operations, 2.0 * 2 * 2 * (1000 + 500 + 1000));
+    ck_assert_double_eq(timing.bytes, 4.0 * 1000 * (2 + 4 + 2 + 2));
+    timing = time_zeros(1000, ADAMRA_ROUTER_WEIGHT);
+    ck_assert_double_eq(timing.operations, 2.0 * 2 * 2 * (1000 + 500 + 1000) + 2.0 * 1000 * 2 * 2);
+    ck_assert_double_eq(timing.bytes, 4.0 * 1000 * (2 + 4 + 2));
+    ck_assert_double_ge(timing.host_ms, 0);
+}
+END_TEST
+
+/* Every candidate of the ops that attention uses, forced in turn. */
+START_TEST(forced_kernels_agree)
+{
+    static const struct op *const ops[] = {&op_state, &op_reduce, &op_route, &op_readout,
+                                           &op_softmax};
+    struct random random = random_seed(test_seed() + 11);
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+        for (uint32_t j = 0; j < ops[i]->candidate_count; j++) {
+            struct attention_case c;
+            struct attention_result result;
+            attention_case_random(&c, &random, ops[i] == &op_softmax ? "softmax" : "adamra");
+            attention_result_init(&result, &c);
+            adamra_context_force(attention_context(), ops[i]->candidates[j].name);
+            attention_case_run(attention_context(), &c, ADAMRA_F32, &result, NULL);
+            adamra_context_force(attention_context(), NULL);
+            attention_case_check(&c, ADAMRA_F32, &result);
+            attention_result_finish(&result);
+            attention_case_finish(&c);
+        }
+}
+END_TEST
+
+START_TEST(no_validation_errors)
+{
+    ck_assert_uint_eq(adamra_validation_errors(attention_context()), 0);
+}
+END_TEST
+
+Suite *attention_api_suite(void)
+{
+    Suite *suite = suite_create("attention_api");
+    TCase *runs = tcase_create("runs");
+    tcase_set_timeout(runs, 300);
+    tcase_add_test(runs, buffers_give_what_host_memory_gives);
+    tcase_add_test(runs, staged_memory_gives_the_same);
+    tcase_add_test(runs, scratch_does_not_grow_with_length);
+    tcase_add_test(runs, timing_counts_as_the_specification);
+    tcase_add_test(runs, forced_kernels_agree);
+    tcase_add_test(runs, no_validation_errors);
+    suite_add_tcase(suite, runs);
+    return suite;
+}

@@ -1,0 +1,271 @@
+/* attention_refusals: what the public functions of attention refuse, and how they say it. */
+#include "attention_cases.h"
+#include "context.h"
+#include "suites.h"
+#include <math.h>
+#include <string.h>
+
+static const uint32_t two_rates[] = {1, 2};
+
+/* B 2, G 1, H 2, n 6, m 8, dk 4, dv 4: what a test changes a field of. */
+static adamra_attention_params valid_params(void)
+{
+    return (adamra_attention_params){.batch = 2,
+                                     .queries = 6,
+                                     .keys = 8,
+                                     .key_width = 4,
+                                     .value_width = 4,
+                                     .heads = 2,
+                                     .rates = two_rates};
+}
+
+/* ---- parameters ---- */
+
+static const uint32_t rate_of_zero[] = {1, 0};
+
+static const adamra_bigbird no_block = {.window = 3}, even_window = {.block = 64, .window = 2};
+#define BAD_PARAMS(text, ...)                                                                      \
+    {                                                                                              \
+        text,                                                                                      \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define SIZES  .queries = 6, .keys = 8, .key_width = 4, .value_width = 4
+#define SQUARE .queries = 6, .keys = 6, .key_width = 4, .value_width = 4
+#define HEADS  .heads = 2, .rates = two_rates
+static const struct {
+    const char *message; /* part of what is said */
+    adamra_attention_params params;
+    adamra_status status; /* 0: ADAMRA_INVALID_ARGUMENT */
+} bad_params[] = {
+    BAD_PARAMS("kind: expected adamra, softmax, linear or bigbird, got \"bigbard\"",
+               .kind = "bigbard", SIZES, HEADS),
+    BAD_PARAMS("heads: expected 1..64, got 0", SIZES, .rates = two_rates),
+    BAD_PARAMS("heads: expected 1..64, got 65", SIZES, .heads = 65, .rates = two_rates),
+    BAD_PARAMS("heads: expected 1 for kind softmax, got 2", .kind = "softmax", SIZES, HEADS),
+    BAD_PARAMS("heads: expected 1 for kind bigbird, got 2", .kind = "bigbird", SQUARE, HEADS),
+    BAD_PARAMS("keys: expected as many as queries, 6, for kind bigbird, got 8", .kind = "bigbird",
+               SIZES),
+    BAD_PARAMS("bigbird->block: expected at least 1, got 0", .kind = "bigbird", SQUARE,
+               .bigbird = &no_block),
+    BAD_PARAMS("bigbird->window: expected an odd number, got 2", .kind = "bigbird", SQUARE,
+               .bigbird = &even_window),
+    BAD_PARAMS("rates: expected one for each of 2 heads", SIZES, .heads = 2),
+    BAD_PARAMS("rates[1]: expected at least 1, got 0", SIZES, .heads = 2, .rates = rate_of_zero),
+    BAD_PARAMS("key_width: expected at least 1", .queries = 6, .keys = 8, .value_width = 4, HEADS),
+    BAD_PARAMS("value_width: expected at least 1", .queries = 6, .keys = 8, .key_width = 4, HEADS),
+    BAD_PARAMS("eps: expected a finite number that is not negative, got -1", SIZES, HEADS,
+               .eps = -1),
+    BAD_PARAMS("eps: expected a finite number that is not negative, got inf", SIZES, HEADS,
+               .eps = HUGE_VALF),
+    BAD_PARAMS("eps: expected a finite number that is not negative, got nan", SIZES, HEADS,
+               .eps = NAN),
+    BAD_PARAMS("routing: expected a value of its enum, 0..2, got 3", SIZES, HEADS, .routing = 3),
+    BAD_PARAMS("feature_map: expected", SIZES, HEADS, .feature_map = 2),
+    BAD_PARAMS("pooling: expected", SIZES, HEADS, .pooling = 2),
+    BAD_PARAMS("router: expected", SIZES, HEADS, .router = 2),
+    BAD_PARAMS("type: expected", SIZES, HEADS, .type = 2),
+    {"q, in quads: 1 x 1 x 1 x 4294967295 x 2, expected",
+     {.queries = UINT32_MAX, .keys = 1, .key_width = 8, .value_width = 1, HEADS},
+     ADAMRA_OUT_OF_DEVICE_MEMORY},
+    {"v, in quads:",
+     {.queries = 1, .keys = 1 << 20, .key_width = 1, .value_width = 1 << 14, HEADS},
+     ADAMRA_OUT_OF_DEVICE_MEMORY},
+    {"states, in quads:",
+     {.queries = 1, .keys = 1, .key_width = 1 << 20, .value_width = 1 << 20, HEADS},
+     ADAMRA_OUT_OF_DEVICE_MEMORY},
+};
+
+static void expect_failure(adamra_context *context, adamra_status got, adamra_status expected,
+                           const char *message)
+{
+    ck_assert_msg(got == expected, "%s: expected \"%s\", got \"%s\"", message,
+                  adamra_status_text(expected), adamra_status_text(got));
+    ck_assert_msg(strstr(adamra_error(context), message) != NULL, "expected \"%s\" in \"%s\"",
+                  message, adamra_error(context));
+}
+
+START_TEST(bad_params_are_named)
+{
+    adamra_context *context = attention_context();
+    for (size_t i = 0; i < ARRAY_SIZE(bad_params); i++) {
+        adamra_attention *attention = (adamra_attention *)&attention; /* to be made NULL */
+        adamra_status expected =
+            bad_params[i].status ? bad_params[i].status : ADAMRA_INVALID_ARGUMENT;
+        adamra_status got = adamra_attention_create(context, &bad_params[i].params, &attention);
+        expect_failure(context, got, expected, bad_params[i].message);
+        ck_assert_ptr_null(attention);
+    }
+    ck_assert_int_eq(adamra_attention_create(context, NULL, &(adamra_attention *){0}),
+                     ADAMRA_INVALID_ARGUMENT);
+    ck_assert_int_eq(adamra_attention_create(NULL, NULL, &(adamra_attention *){0}),
+                     ADAMRA_INVALID_ARGUMENT);
+    expect_failure(context, adamra_attention_create(context, &bad_params[0].params, NULL),
+                   ADAMRA_INVALID_ARGUMENT, "out: expected a pointer, got NULL");
+    adamra_attention_destroy(NULL);
+}
+END_TEST
+
+/* ---- tensors ---- */
+
+/* What bad io is made from; `small` is too small for any tensor, `other` of another context. */
+struct io_parts {
+    float *numbers;
+    adamra_buffer *buffer, *small, *other;
+};
+
+static const uint32_t long_keys[] = {8, 9}, long_queries[] = {7, 0};
+
+static void q_absent(adamra_attention_io *io, const struct io_parts *parts)
+{
+    (void)parts;
+    io->q.data = NULL;
+}
+
+static void q_twice(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->q.buffer = parts->buffer;
+}
+
+static void k_small(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->k = (adamra_tensor){.buffer = parts->small};
+}
+
+static void k_misaligned(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->k = (adamra_tensor){.buffer = parts->buffer, .offset = 8};
+}
+
+static void k_past_end(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->k = (adamra_tensor){.buffer = parts->buffer, .offset = UINT64_MAX - 15};
+}
+
+static void v_foreign(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->v = (adamra_tensor){.buffer = parts->other};
+}
+
+static void y_absent(adamra_attention_io *io, const struct io_parts *parts)
+{
+    (void)parts;
+    io->y.data = NULL;
+}
+
+static void y_over_q(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->q = (adamra_tensor){.buffer = parts->buffer};
+    io->y = (adamra_output){.buffer = parts->buffer, .offset = 16};
+}
+
+static void logits_absent(adamra_attention_io *io, const struct io_parts *parts)
+{
+    (void)parts;
+    io->router_logits.data = NULL;
+}
+
+static void weight_too(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->router_weight.data = parts->numbers;
+}
+
+static void weight_in_buffer(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->router_weight.buffer = parts->buffer;
+}
+
+static void keys_too_long(adamra_attention_io *io, const struct io_parts *parts)
+{
+    (void)parts;
+    io->key_lengths = long_keys;
+}
+
+static void queries_too_long(adamra_attention_io *io, const struct io_parts *parts)
+{
+    (void)parts;
+    io->query_lengths = long_queries;
+}
+
+static const struct {
+    const char *message;
+    void (*spoil)(adamra_attention_io *io, const struct io_parts *parts);
+} bad_io[] = {
+    {"q: expected host memory or a buffer, got neither", q_absent},
+    {"q: expected host memory or a buffer, got both", q_twice},
+    {"k: expected 512 bytes at offset 0 of its buffer, which has 16", k_small},
+    {"k: expected an offset that is a multiple of 16, got 8", k_misaligned},
+    {"k: expected 512 bytes at offset 18446744073709551600 of its buffer", k_past_end},
+    {"v: expected a buffer of the same context", v_foreign},
+    {"y: expected host memory or a buffer, got neither", y_absent},
+    {"y: expected memory of its own, got bytes that q has too", y_over_q},
+    {"router_logits: expected host memory or a buffer, got neither", logits_absent},
+    {"router_weight, router_bias: given, but", weight_too},
+    {"router_weight, router_bias: expected host memory, got a buffer", weight_in_buffer},
+    {"key_lengths[1]: expected at most 8, got 9", keys_too_long},
+    {"query_lengths[0]: expected at most 6, got 7", queries_too_long},
+};
+
+START_TEST(bad_io_is_named)
+{
+    adamra_context *context = attention_context();
+    adamra_attention_params params = valid_params();
+    adamra_attention *attention;
+    static float numbers[1024], y[1024];
+    struct io_parts parts = {.numbers = numbers};
+    struct adamra_context other = {0};
+    ck_assert_int_eq(adamra_attention_create(context, &params, &attention), ADAMRA_OK);
+    ck_assert_int_eq(adamra_buffer_create(context, 4096, &parts.buffer), ADAMRA_OK);
+    ck_assert_int_eq(adamra_buffer_create(context, 16, &parts.small), ADAMRA_OK);
+    ck_assert_int_eq(adamra_buffer_create(context, 4096, &parts.other), ADAMRA_OK);
+    parts.other->context = &other;
+    for (size_t i = 0; i < ARRAY_SIZE(bad_io); i++) {
+        adamra_attention_io io = {.q.data = numbers,
+                                  .k.data = numbers,
+                                  .v.data = numbers,
+                                  .router_logits.data = numbers,
+                                  .y.data = y};
+        bad_io[i].spoil(&io, &parts);
+        adamra_status got = adamra_attention_run(attention, &io, NULL);
+        expect_failure(context, got, ADAMRA_INVALID_ARGUMENT, bad_io[i].message);
+    }
+    ck_assert_int_eq(adamra_attention_run(attention, NULL, NULL), ADAMRA_INVALID_ARGUMENT);
+    ck_assert_int_eq(adamra_attention_run(NULL, NULL, NULL), ADAMRA_INVALID_ARGUMENT);
+    adamra_buffer_destroy(parts.buffer);
+    adamra_buffer_destroy(parts.small);
+    adamra_buffer_destroy(parts.other);
+    adamra_attention_destroy(attention);
+}
+END_TEST
+
+START_TEST(route_is_refused_without_top1)
+{
+    adamra_context *context = attention_context();
+    adamra_attention_params params = valid_params();
+    params.routing = ADAMRA_SOFT;
+    adamra_attention *attention;
+    static float numbers[1024], y[1024], prob[1024];
+    adamra_attention_io io = {.q.data = numbers,
+                              .k.data = numbers,
+                              .v.data = numbers,
+                              .router_logits.data = numbers,
+                              .y.data = y,
+                              .prob = prob};
+    ck_assert_int_eq(adamra_attention_create(context, &params, &attention), ADAMRA_OK);
+    expect_failure(context, adamra_attention_run(attention, &io, NULL), ADAMRA_INVALID_ARGUMENT,
+                   "head, prob: expected NULL unless routing is top1");
+    adamra_attention_destroy(attention);
+}
+END_TEST
+
+Suite *attention_refusals_suite(void)
+{
+    Suite *suite = suite_create("attention_refusals");
+    TCase *refusals = tcase_create("refusals");
+    tcase_add_test(refusals, bad_params_are_named);
+    tcase_add_test(refusals, bad_io_is_named);
+    tcase_add_test(refusals, route_is_refused_without_top1);
+    suite_add_tcase(suite, refusals);
+    return suite;
+}

@@ -1,0 +1,209 @@
+/* bench_run: `adamra bench` as a user runs it. */
+#include "program.h"
+#include <jansson.h>
+#include <string.h>
+
+#define SHORT "-r 2 --min-seconds 0 --max-seconds 60 --quiet"
+
+/* ---- wrong usage ---- */
+
+static const struct {
+    const char *arguments, *error;
+} wrong[] = {
+    {"--n 0", "--n '0'; expected"},
+    {"--n 8-4", "--n '8-4'; expected"},
+    {"--n", "--n lacks its value"},
+    {"--d 1,", "--d '1,'; expected"},
+    {"--attention none", "--attention 'none'; expected"},
+    {"--pass head", "--pass 'head'; expected core, layer or encoder"},
+    {"--op linear:2x3", "--op 'linear:2x3'; expected"},
+    {"--op linear:2x3x4 --n 8", "--n has no meaning with --op"},
+    {"--op linear:2x3x4 --pass core", "--pass has no meaning with --op"},
+    {"--pass encoder --attention softmax", "--attention has no meaning with --pass encoder"},
+    {"--pass layer --kv shared", "--kv has no meaning with --pass layer"},
+    {"--d-model 64", "--d-model has no meaning with --pass core"},
+    {"--model .", "--model has no meaning with --pass core"},
+    {"--kv both", "--kv 'both'; expected per-head or shared"},
+    {"--rates 1,0", "--rates '1,0'; expected"},
+    {"--dtype f64", "--dtype 'f64'; expected"},
+    {"-r 0", "--repetitions '0'; expected"},
+    {"--min-seconds soon", "--min-seconds 'soon'; expected"},
+    {"--min-seconds -1", "--min-seconds '-1'; expected"},
+    {"--max-seconds 0", "--max-seconds '0'; expected"},
+    {"--min-seconds 2 --max-seconds 1", "--min-seconds 2; expected at most --max-seconds, 1"},
+    {"-o xml", "--output 'xml'; expected md, csv, json or jsonl"},
+    {"--preset slow", "--preset 'slow'; expected"},
+    {"--preset none", "there are none"},
+    {"--causal", "unsupported flag '--causal'"},
+    {"results.json", "unexpected word 'results.json'"},
+};
+
+START_TEST(wrong_usage_exits_2)
+{
+    program_expect(program_run("bench %s", wrong[_i].arguments), 2, wrong[_i].error);
+}
+END_TEST
+
+START_TEST(other_failures_have_their_codes)
+{
+    program_expect(program_run("bench --device nothing-is-called-so"), 4, "nothing-is-called-so");
+    program_expect(program_run("bench --compare missing.json"), 1, "missing.json");
+    program_expect(program_run("bench --pass encoder --model missing " SHORT), 1, "missing");
+    program_write("text.json", "not json");
+    program_expect(program_run("bench --preset none --compare text.json"), 3, "text.json");
+}
+END_TEST
+
+START_TEST(help_names_flags_and_presets)
+{
+    const struct outcome *outcome = program_run("bench --help");
+    ck_assert_int_eq(outcome->code, 0);
+    ck_assert_ptr_nonnull(strstr(outcome->output, "--max-seconds S"));
+    ck_assert_ptr_nonnull(strstr(outcome->output, "mobile"));
+}
+END_TEST
+
+/* ---- runs ---- */
+
+/* The results of a run, which the caller releases. */
+static json_t *run_json(const char *arguments)
+{
+    json_error_t error;
+    const struct outcome *outcome =
+        program_run("bench %s " SHORT " -o json > result.json", arguments);
+    ck_assert_msg(outcome->code == 0, "%s: %s", arguments, outcome->errors);
+    ck_assert_str_eq(outcome->errors, "");
+    json_t *root = json_load_file(program_path("result.json"), JSON_REJECT_DUPLICATES, &error);
+    ck_assert_msg(root != NULL, "%s", error.text);
+    return root;
+}
+
+static double number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    ck_assert_msg(json_is_number(value), "%s is no number", key);
+    return json_number_value(value);
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    ck_assert_msg(value != NULL, "%s is no text", key);
+    return value;
+}
+
+static void expect_rates(const json_t *root)
+{
+    const json_t *device = json_array_get(json_object_get(root, "devices"), 0);
+    ck_assert_double_gt(number(device, "copy_gbytes_per_s"), 0);
+    ck_assert_double_gt(number(device, "f32_gflops"), 0);
+}
+
+static void expect_measured(const json_t *row)
+{
+    double minimum = number(row, "ms_min"), median = number(row, "ms_median");
+    double p95 = number(row, "ms_p95"), maximum = number(row, "ms_max");
+    ck_assert_msg(strcmp(text(row, "status"), "ok") == 0, "%s", text(row, "reason"));
+    ck_assert_double_gt(minimum, 0);
+    ck_assert(minimum <= median && median <= p95 && p95 <= maximum);
+    ck_assert_uint_ge(json_array_size(json_object_get(row, "samples_ms")), 2);
+    ck_assert_double_gt(number(row, "host_ms_median"), 0);
+    ck_assert_double_gt(number(row, "first_ms"), 0);
+    ck_assert_double_gt(number(row, "limit_share"), 0);
+    ck_assert_double_le(number(row, "limit_share"), 1.1);
+    ck_assert_double_eq_tol(number(row, "gflops"), number(row, "operations") / median * 1e-6,
+                            1e-6 * number(row, "gflops"));
+    ck_assert_double_gt(number(row, "input_bytes"), 0);
+    ck_assert_double_gt(number(row, "output_bytes"), 0);
+}
+
+static const struct {
+    const char *arguments;
+    size_t rows;
+} passes[] = {
+    {"--attention adamra,softmax,linear,bigbird --n 40,200 --d 12 --batch 2 --dtype f32,f16", 16},
+    {"--pass layer --n 60 --d 8 --d-model 24 --groups 2 --rates 1,4/2 --profile", 3},
+    {"--pass encoder --n 100", 1},
+    {"--op linear:50x20x30", 1},
+};
+
+START_TEST(every_pass_is_measured)
+{
+    json_t *root = run_json(passes[_i].arguments), *row;
+    const json_t *rows = json_object_get(root, "results");
+    size_t i;
+    expect_rates(root);
+    ck_assert_uint_eq(json_array_size(rows), passes[_i].rows);
+    json_array_foreach((json_t *)rows, i, row)
+    {
+        expect_measured(row);
+    }
+    const json_t *kernels = json_object_get(root, "profile");
+    if (strstr(passes[_i].arguments, "--profile")) {
+        /* projections, states, route, readout, output: of three rows */
+        ck_assert_uint_ge(json_array_size(kernels), 3 * 5);
+        json_array_foreach((json_t *)kernels, i, row)
+        {
+            ck_assert_ptr_nonnull(text(row, "candidate"));
+            ck_assert_double_lt(number(row, "result"), (double)passes[_i].rows);
+        }
+    }
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_a_row)
+{
+    json_t *root = run_json("--n 1048576 --d 4096 --batch 64 --attention adamra,linear");
+    const json_t *rows = json_object_get(root, "results");
+    ck_assert_uint_eq(json_array_size(rows), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *row = json_array_get(rows, i);
+        ck_assert_str_eq(text(row, "status"), "skipped");
+        ck_assert_str_ne(text(row, "reason"), "");
+        ck_assert(json_is_null(json_object_get(row, "ms_median")));
+    }
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(what_takes_too_long_is_a_row)
+{
+    json_t *root = run_json("--n 1048576 --d 4 --attention softmax --max-seconds 0.01");
+    const json_t *row = json_array_get(json_object_get(root, "results"), 0);
+    ck_assert_str_eq(text(row, "status"), "skipped");
+    ck_assert_ptr_nonnull(strstr(text(row, "reason"), "--max-seconds"));
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(an_interrupt_keeps_what_is_done)
+{
+    json_error_t error;
+    const struct outcome *outcome =
+        program_run_in("timeout --preserve-status -s INT 3",
+                       "bench --n 64 --min-seconds 1000 --max-seconds 2000 -o json > result.json");
+    ck_assert_int_eq(outcome->code, 130);
+    json_t *root = json_load_file(program_path("result.json"), 0, &error);
+    ck_assert_msg(root != NULL, "%s", error.text);
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "results")), 0);
+    json_decref(root);
+}
+END_TEST
+
+Suite *bench_run_suite(void)
+{
+    Suite *suite = suite_create("bench_run");
+    TCase *tests = tcase_create("bench_run");
+    tcase_add_checked_fixture(tests, program_setup, program_teardown);
+    tcase_set_timeout(tests, 300);
+    tcase_add_loop_test(tests, wrong_usage_exits_2, 0, ARRAY_SIZE(wrong));
+    tcase_add_test(tests, other_failures_have_their_codes);
+    tcase_add_test(tests, help_names_flags_and_presets);
+    tcase_add_loop_test(tests, every_pass_is_measured, 0, ARRAY_SIZE(passes));
+    tcase_add_test(tests, what_does_not_fit_is_a_row);
+    tcase_add_test(tests, what_takes_too_long_is_a_row);
+    tcase_add_test(tests, an_interrupt_keeps_what_is_done);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

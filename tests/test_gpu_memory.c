@@ -1,0 +1,241 @@
+/* gpu_memory: buffers of every kind, mapped and staged, many at a time, too large ones. */
+#include "gpu/memory.h"
+#include "gpu_cases.h"
+#include "ops/random.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static void fill(uint8_t *data, uint64_t size, uint32_t seed)
+{
+    for (uint64_t i = 0; i < size; i++)
+        data[i] = (uint8_t)((i * 2654435761u + seed) >> 7);
+}
+
+/* Writes and reads back at odd offsets; what lies around must stay. */
+static void round_trip(struct gpu_buffer *buffer, uint64_t size)
+{
+    static const uint64_t margins[] = {0, 1, 3, 17, 250};
+    uint8_t *expected = malloc(size), *got = malloc(size), *part = malloc(size);
+    ck_assert(expected && got && part);
+    fill(expected, size, 1);
+    ck_assert_ok(gpu_buffer_write(buffer, 0, expected, size));
+    for (uint32_t i = 0; i < ARRAY_SIZE(margins); i++) {
+        uint64_t offset = margins[i], length = size - offset - margins[ARRAY_SIZE(margins) - 1 - i];
+        fill(part, length, i + 2);
+        memcpy(expected + offset, part, length);
+        ck_assert_ok(gpu_buffer_write(buffer, offset, part, length));
+        memset(got, 0xee, size);
+        ck_assert_ok(gpu_buffer_read(buffer, 0, got, size));
+        ck_assert(!memcmp(got, expected, size));
+        ck_assert_ok(gpu_buffer_read(buffer, offset, part, length));
+        ck_assert(!memcmp(part, expected + offset, length));
+    }
+    ck_assert_ok(gpu_buffer_write(buffer, size, expected, 0));
+    ck_assert_ok(gpu_buffer_read(buffer, size, got, 0));
+    free(expected);
+    free(got);
+    free(part);
+}
+
+START_TEST(every_kind_keeps_its_bytes)
+{
+    static const enum gpu_memory_kind kinds[] = {GPU_MEMORY_DEVICE, GPU_MEMORY_UPLOAD,
+                                                 GPU_MEMORY_READBACK};
+    struct gpu_buffer *buffer;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        ck_assert_ok(gpu_buffer_create(test_device, 1001, kinds[i], &buffer));
+        ck_assert(buffer->mapped ||
+                  (kinds[i] == GPU_MEMORY_DEVICE && !test_device->features.unified));
+        round_trip(buffer, 1001);
+        gpu_buffer_destroy(buffer);
+    }
+}
+END_TEST
+
+START_TEST(staging_copies_in_pieces)
+{
+    test_device->features.unified = false;
+    struct gpu_buffer *buffer = device_buffer(17 * MIB + 5);
+    ck_assert_ptr_null(buffer->mapped);
+    round_trip(buffer, 17 * MIB + 5);
+    ck_assert_uint_eq(gpu_memory_used(test_device), 17 * MIB + 5);
+    gpu_buffer_destroy(buffer);
+}
+END_TEST
+
+/* Every memory type is handled as if it were not coherent: flushes must keep to whole atoms and to
+ * the block, which validation checks. */
+START_TEST(flushes_keep_to_atoms)
+{
+    struct gpu_buffer *buffers[5];
+    test_device->limits.noncoherent_atom = 256;
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++) {
+        ck_assert_ok(gpu_buffer_create(test_device, 300 + i * 777, GPU_MEMORY_UPLOAD, &buffers[i]));
+        buffers[i]->coherent = false;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+        round_trip(buffers[i], 300 + i * 777);
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+        gpu_buffer_destroy(buffers[i]);
+}
+END_TEST
+
+START_TEST(empty_buffer_is_allowed)
+{
+    struct gpu_buffer *buffer = device_buffer(0);
+    ck_assert(buffer->handle);
+    ck_assert_uint_eq(gpu_memory_used(test_device), 0);
+    gpu_buffer_destroy(buffer);
+    gpu_buffer_destroy(NULL);
+}
+END_TEST
+
+static uint64_t blocks_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < VK_MAX_MEMORY_HEAPS; i++)
+        bytes += test_device->memory->heap_used[i];
+    return bytes;
+}
+
+#define MANY 300
+
+/* Many buffers, freed and made again in a random order, each with bytes of its own: no two may
+ * share a byte, and the room of freed ones must be found again. */
+START_TEST(many_buffers_do_not_overlap)
+{
+    struct random random = random_seed(test_seed());
+    struct gpu_buffer *buffers[MANY] = {0};
+    uint8_t *expected = malloc(40000), *got = malloc(40000);
+    ck_assert(expected && got);
+    for (uint32_t step = 0; step < 6 * MANY; step++) {
+        uint32_t at = random_between(&random, 0, MANY - 1);
+        if (!buffers[at]) {
+            /* Alignments differ, as they do between memory types and kinds of buffers. */
+            test_device->limits.noncoherent_atom = 1u << random_between(&random, 4, 10);
+            buffers[at] = device_buffer(random_between(&random, 1, 40000));
+            ck_assert_uint_eq(buffers[at]->block_offset % test_device->limits.noncoherent_atom, 0);
+            fill(expected, buffers[at]->size, at);
+            ck_assert_ok(gpu_buffer_write(buffers[at], 0, expected, buffers[at]->size));
+            continue;
+        }
+        fill(expected, buffers[at]->size, at);
+        ck_assert_ok(gpu_buffer_read(buffers[at], 0, got, buffers[at]->size));
+        ck_assert(!memcmp(got, expected, buffers[at]->size));
+        gpu_buffer_destroy(buffers[at]);
+        buffers[at] = NULL;
+    }
+    uint64_t shared = blocks_bytes();
+    for (uint32_t i = 0; i < MANY; i++)
+        gpu_buffer_destroy(buffers[i]);
+    free(expected);
+    free(got);
+    /* One block held them all, and it is whole again: a buffer of its size takes its place. */
+    ck_assert_uint_le(shared, 64 * MIB);
+    ck_assert_uint_eq(blocks_bytes(), shared);
+    ck_assert_uint_eq(gpu_memory_used(test_device), 0);
+    gpu_buffer_destroy(device_buffer(shared));
+    ck_assert_uint_eq(blocks_bytes(), shared);
+}
+END_TEST
+
+START_TEST(used_and_peak_are_counted)
+{
+    struct gpu_buffer *a = device_buffer(1000);
+    struct gpu_buffer *b = device_buffer(3 * MIB);
+    ck_assert_uint_eq(gpu_memory_used(test_device), 1000 + 3 * MIB);
+    gpu_buffer_destroy(b);
+    ck_assert_uint_eq(gpu_memory_used(test_device), 1000);
+    ck_assert_uint_eq(gpu_memory_peak(test_device), 1000 + 3 * MIB);
+    gpu_memory_reset_peak(test_device);
+    ck_assert_uint_eq(gpu_memory_peak(test_device), 1000);
+    b = device_buffer(500);
+    ck_assert_uint_eq(gpu_memory_peak(test_device), 1500);
+    gpu_buffer_destroy(a);
+    gpu_buffer_destroy(b);
+}
+END_TEST
+
+START_TEST(large_buffers_give_their_memory_back)
+{
+    struct gpu_buffer *large = device_buffer(100 * MIB);
+    ck_assert_uint_ge(blocks_bytes(), 100 * MIB);
+    gpu_buffer_destroy(large);
+    ck_assert_uint_lt(blocks_bytes(), 100 * MIB);
+}
+END_TEST
+
+static uint64_t largest_heap(void)
+{
+    const VkPhysicalDeviceMemoryProperties *properties = &test_device->memory->properties;
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < properties->memoryHeapCount; i++)
+        size = size_max(size, properties->memoryHeaps[i].size);
+    return size;
+}
+
+START_TEST(too_large_is_refused)
+{
+    const uint64_t sizes[] = {largest_heap() + 1, UINT64_C(1) << 50, UINT64_MAX};
+    char asked[64];
+    struct gpu_buffer *buffer;
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        snprintf(asked, sizeof(asked), "asked for %llu bytes, heap has",
+                 (unsigned long long)sizes[i]);
+        ck_assert_fails(gpu_buffer_create(test_device, sizes[i], GPU_MEMORY_DEVICE, &buffer),
+                        STATUS_OUT_OF_DEVICE_MEMORY, asked);
+        ck_assert_ptr_null(buffer);
+    }
+    test_device->limits.allocation_bytes = MIB;
+    ck_assert_fails(gpu_buffer_create(test_device, MIB + 1, GPU_MEMORY_DEVICE, &buffer),
+                    STATUS_OUT_OF_DEVICE_MEMORY, "asked for");
+    gpu_buffer_destroy(device_buffer(MIB));
+    ck_assert_uint_eq(gpu_memory_used(test_device), 0);
+}
+END_TEST
+
+/* What other buffers hold counts: the heap is made small, so that no test fills a real one. */
+START_TEST(full_heap_is_refused)
+{
+    VkPhysicalDeviceMemoryProperties *properties = &test_device->memory->properties;
+    struct gpu_buffer *buffers[64], *last = NULL;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < properties->memoryHeapCount; i++)
+        properties->memoryHeaps[i].size = 8 * MIB;
+    status result = STATUS_OK;
+    while (count < ARRAY_SIZE(buffers)) {
+        result = gpu_buffer_create(test_device, MIB, GPU_MEMORY_DEVICE, &last);
+        if (result)
+            break;
+        buffers[count++] = last;
+    }
+    ck_assert_fails(result, STATUS_OUT_OF_DEVICE_MEMORY, "in use 8388608");
+    ck_assert_uint_eq(count, 8);
+    gpu_buffer_destroy(buffers[--count]);
+    ck_assert_ok(gpu_buffer_create(test_device, MIB / 2, GPU_MEMORY_DEVICE, &buffers[count++]));
+    while (count)
+        gpu_buffer_destroy(buffers[--count]);
+}
+END_TEST
+
+Suite *gpu_memory_suite(void)
+{
+    Suite *suite = suite_create("gpu_memory");
+    TCase *tests = tcase_create("memory");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, gpu_case_setup, gpu_case_teardown);
+    tcase_add_test(tests, every_kind_keeps_its_bytes);
+    tcase_add_test(tests, staging_copies_in_pieces);
+    tcase_add_test(tests, flushes_keep_to_atoms);
+    tcase_add_test(tests, empty_buffer_is_allowed);
+    tcase_add_test(tests, many_buffers_do_not_overlap);
+    tcase_add_test(tests, used_and_peak_are_counted);
+    tcase_add_test(tests, large_buffers_give_their_memory_back);
+    tcase_add_test(tests, too_large_is_refused);
+    tcase_add_test(tests, full_heap_is_refused);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

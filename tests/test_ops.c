@@ -1,0 +1,201 @@
+/* ops: kernels against reference loops, on every candidate that the device has what it needs for.
+ */
+#include "gpu_cases.h"
+#include "ops/check.h"
+#include "ops/random.h"
+
+#define CASES 8 /* with the same options: each kernel is compiled once */
+
+/* ---- every op, every candidate ---- */
+
+static void check_report(void *user, const struct op_check_report *report)
+{
+    uint32_t *checked = user;
+    ck_assert_msg(report->ok, "%s.%s on %s: %s (error %g)", report->op, report->candidate,
+                  report->type == ELEMENT_F16 ? "f16" : "f32", report->why, report->worst);
+    *checked += report->cases > 0;
+}
+
+START_TEST(candidates_match_the_reference)
+{
+    uint32_t checked = 0;
+    const struct op_check_params params = {.op = op_list[_i]->name,
+                                           .seed = test_seed(),
+                                           .cases = CASES,
+                                           .report = check_report,
+                                           .user = &checked};
+    ck_assert_ok(op_check_all(test_device, &params));
+    ck_assert_uint_ge(checked, 2); /* the portable one, with both storage types */
+}
+END_TEST
+
+static bool always(void)
+{
+    return true;
+}
+
+START_TEST(checks_stop_when_asked_to)
+{
+    uint32_t checked = 0;
+    const struct op_check_params params = {
+        .cases = CASES, .report = check_report, .user = &checked, .stop = always};
+    ck_assert_ok(op_check_all(test_device, &params));
+    ck_assert_uint_eq(checked, 0);
+}
+END_TEST
+
+/* ---- small bindings ---- */
+
+/* The least range of a storage buffer that one item fits, and what splits to keep to it. */
+START_TEST(small_ranges_are_kept_to)
+{
+    const struct op *op = op_list[_i];
+    const struct op_candidate *candidate = &op->candidates[op->candidate_count - 1];
+    const struct gpu_limits limits = test_device->limits;
+    struct op_check_report report = {0};
+    status result = STATUS_UNSUPPORTED;
+    for (uint64_t range = 1024; result == STATUS_UNSUPPORTED; range *= 2) {
+        ck_assert_uint_le(range, 1 << 20);
+        test_device->limits.storage_range = range;
+        result = op_check(test_device, op, candidate, ELEMENT_F32, test_seed(), CASES, &report);
+    }
+    test_device->limits = limits;
+    ck_assert_ok(result);
+    ck_assert_msg(report.ok, "%s: %s", op->name, report.why);
+}
+END_TEST
+
+/* ---- residuals in place ---- */
+
+/* Gives a host tensor of f32 memory on the device; the caller destroys the buffer. */
+static void upload(struct tensor *tensor)
+{
+    tensor->buffer = device_buffer(4 * tensor->elements);
+    ck_assert_ok(gpu_buffer_write(tensor->buffer, 0, tensor->host, 4 * tensor->elements));
+}
+
+/* C = A W + C with all sizes odd; A, W and C hold small whole numbers, so that sums are exact. */
+START_TEST(residual_may_be_the_output)
+{
+    enum { ROWS = 77, K4 = 3, N4 = 5 };
+    static float a[ROWS * K4 * 4], w[K4 * 4 * N4 * 4], c[ROWS * N4 * 4], found[ROWS * N4 * 4];
+    struct random random = random_seed(test_seed());
+    struct op_call call = {.op = &op_linear, .options = {[OPTION_RESIDUAL] = 1}};
+    call.params.linear = (struct linear_params){
+        .rows = ROWS, .k4 = K4, .n4 = N4, .a_row = K4, .w_row = N4, .c_row = N4};
+    call.tensors[LINEAR_A] = (struct tensor){.elements = ARRAY_SIZE(a), .host = a};
+    call.tensors[LINEAR_W] = (struct tensor){.elements = ARRAY_SIZE(w), .host = w};
+    call.tensors[LINEAR_C] = (struct tensor){.elements = ARRAY_SIZE(c), .host = c};
+    for (uint32_t i = LINEAR_A; i <= LINEAR_C; i++)
+        for (uint64_t j = 0; j < call.tensors[i].elements; j++)
+            tensor_set(&call.tensors[i], j, random_between(&random, 0, 8) - 4.0);
+    upload(&call.tensors[LINEAR_A]);
+    upload(&call.tensors[LINEAR_W]);
+    upload(&call.tensors[LINEAR_C]);
+    call.tensors[LINEAR_RESIDUAL] = call.tensors[LINEAR_C];
+
+    struct gpu_commands *commands;
+    ck_assert_ok(gpu_commands_create(test_device, &(struct gpu_commands_params){0}, &commands));
+    ck_assert_ok(op_record(commands, &call, NULL));
+    ck_assert_ok(gpu_commands_end(commands));
+    ck_assert_ok(gpu_commands_run(commands, NULL));
+    ck_assert_ok(gpu_buffer_read(call.tensors[LINEAR_C].buffer, 0, found, sizeof(found)));
+    op_linear.reference(&call);
+    ck_assert_mem_eq(found, c, sizeof(c));
+
+    gpu_commands_destroy(commands);
+    for (uint32_t i = LINEAR_A; i <= LINEAR_C; i++)
+        if (i != LINEAR_RESIDUAL)
+            gpu_buffer_destroy(call.tensors[i].buffer);
+}
+END_TEST
+
+/* ---- choice, on devices that are made up ---- */
+
+static bool accepts_few_rows(const struct op_call *call, const struct op_candidate *candidate)
+{
+    (void)candidate;
+    return call->params.linear.rows < 10;
+}
+
+static const struct op_candidate made_up[] = {
+    {.name = "few", .group = 64, .accepts = accepts_few_rows},
+    {.name = "texel", .need = NEED_SHUFFLE | NEED_TEXEL, .target = CLASS_CPU, .group = 8},
+    {.name = "shuffle", .need = NEED_SHUFFLE, .target = CLASS_CPU, .group = 8},
+    {.name = "large", .target = CLASS_GPU, .group = 256},
+    {.name = "halves", .need = NEED_STORAGE16, .target = CLASS_GPU, .group = 128},
+    {.name = "portable", .target = CLASS_CPU, .group = 64},
+};
+static const struct op made_up_op = {
+    .tensor_count = 2, .candidates = made_up, .candidate_count = ARRAY_SIZE(made_up)};
+
+static const struct {
+    const char *expected;
+    enum gpu_device_type type;
+    uint32_t subgroup, rows, invocations;
+    uint64_t texels;
+    bool shuffle, texel_f16, storage16, halves;
+} choices[] = {
+    {"few", GPU_CPU, 8, 9, 1024, 1 << 27, true, true, true, false},
+    {"texel", GPU_CPU, 8, 10, 1024, 1 << 27, true, true, true, false},
+    {"texel", GPU_CPU, 8, 10, 1024, 1 << 27, true, false, true, false},
+    {"shuffle", GPU_CPU, 8, 10, 1024, 1 << 27, true, false, true, true}, /* no texels of halves */
+    {"shuffle", GPU_CPU, 8, 10, 1024, 1 << 20, true, true, true, false}, /* views too small */
+    {"portable", GPU_CPU, 4, 10, 1024, 1 << 27, true, true, true, false},
+    {"portable", GPU_CPU, 8, 10, 1024, 1 << 27, false, true, true, false},
+    {"large", GPU_DISCRETE, 8, 10, 1024, 1 << 27, true, true, true, false},
+    {"halves", GPU_DISCRETE, 8, 10, 128, 1 << 27, true, true, true, false},
+    {"portable", GPU_DISCRETE, 8, 10, 128, 1 << 27, true, true, false, false}, /* another class */
+    {"large", GPU_INTEGRATED, 64, 10, 256, 1 << 16, false, false, false, true},
+};
+
+START_TEST(choice_follows_the_device)
+{
+    struct gpu_device device = {
+        .info.type = choices[_i].type,
+        .limits = {.texel_elements = choices[_i].texels,
+                   .group_size = {choices[_i].invocations},
+                   .group_invocations = choices[_i].invocations},
+        .features = {.subgroup_size = choices[_i].subgroup,
+                     .subgroup_shuffle = choices[_i].shuffle,
+                     .texel_f32 = true,
+                     .texel_f16 = choices[_i].texel_f16,
+                     .storage16 = choices[_i].storage16},
+    };
+    struct op_call call = {.op = &made_up_op, .params.linear.rows = choices[_i].rows};
+    call.tensors[1].type = choices[_i].halves ? ELEMENT_F16 : ELEMENT_F32;
+    ck_assert_str_eq(op_choose(&device, &call)->name, choices[_i].expected);
+}
+END_TEST
+
+START_TEST(names_find_ops)
+{
+    ck_assert_ptr_eq(op_find(op_list[_i]->name), op_list[_i]);
+    ck_assert_ptr_null(op_find("no such op"));
+    const struct op *op = op_list[_i];
+    const struct op_candidate *last = &op->candidates[op->candidate_count - 1];
+    ck_assert_uint_eq(last->need, NEED_NOTHING);
+    ck_assert_uint_le(last->group, 128);
+    ck_assert(last->accepts == NULL);
+    for (uint32_t i = 0; i < op->candidate_count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            ck_assert_str_ne(op->candidates[i].name, op->candidates[j].name);
+}
+END_TEST
+
+Suite *ops_suite(void)
+{
+    Suite *suite = suite_create("ops");
+    TCase *choice = tcase_create("choice");
+    tcase_add_loop_test(choice, choice_follows_the_device, 0, (int)ARRAY_SIZE(choices));
+    tcase_add_loop_test(choice, names_find_ops, 0, (int)op_count);
+    suite_add_tcase(suite, choice);
+    TCase *kernels = tcase_create("kernels");
+    tcase_add_unchecked_fixture(kernels, gpu_case_setup, gpu_case_teardown);
+    tcase_add_loop_test(kernels, candidates_match_the_reference, 0, (int)op_count);
+    tcase_add_test(kernels, checks_stop_when_asked_to);
+    tcase_add_loop_test(kernels, small_ranges_are_kept_to, 0, (int)op_count);
+    tcase_add_test(kernels, residual_may_be_the_output);
+    suite_add_tcase(suite, kernels);
+    return suite;
+}
