@@ -6,20 +6,36 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 source samples/packages.sh
 build=$PWD/build-test
+logs=$build/logs
 failures=()
+reasons=()
+mkdir -p "$logs"
 
-step() # NAME COMMAND...: runs a command under a heading and notes its failure
+# Runs a command under a heading, keeps what it prints, and notes its failure.
+step() # NAME COMMAND...
 {
     echo
     echo "== $1"
-    local start=$SECONDS
-    if "${@:2}"; then
+    local start=$SECONDS log=$logs/${1//[^A-Za-z0-9]/_}.log
+    if "${@:2}" > >(tee "$log") 2>&1; then
         echo "-- $1: passed in $((SECONDS - start)) s"
     else
         echo "-- $1: FAILED after $((SECONDS - start)) s"
         failures+=("$1")
+        reasons+=("$log")
         return 1
     fi
+}
+
+# What failed and why, last, so that the end of a long log is enough to act on.
+report_failures()
+{
+    local i
+    for i in "${!failures[@]}"; do
+        echo "FAILED: ${failures[i]}"
+        grep -E ':[FE]:|ERROR: |runtime error|FAILED|No space|Killed' "${reasons[i]}" | tail -n 20
+        tail -n 5 "${reasons[i]}"
+    done
 }
 
 on_driver() # ICD COMMAND...: runs a command on one Vulkan driver and no other
@@ -53,11 +69,6 @@ fetch_swiftshader()
 run_suites() # ICD
 {
     on_driver "$1" "$build/tests/adamra_tests"
-}
-
-run_main_suites()
-{
-    run_suites "$lavapipe" | tee "$build/suites.log"
 }
 
 run_validated()
@@ -123,7 +134,7 @@ step packages need_packages gcc libc6-dev meson ninja-build pkg-config libvulkan
 step lavapipe find_lavapipe || exit 1
 step build build_tests || exit 1
 step style bash tests/style.sh
-step "suites on lavapipe" run_main_suites
+step "suites on lavapipe" run_suites "$lavapipe"
 if fetch_swiftshader; then
     step "suites on SwiftShader" run_suites "$swiftshader"
 else
@@ -138,6 +149,6 @@ step "fuzz targets" run_fuzz_targets
 step "installed copy" use_installed
 
 echo
-[ ${#failures[@]} -eq 0 ] || printf 'FAILED: %s\n' "${failures[@]}"
-grep 'Checks:' "$build/suites.log" | tail -n 1
+report_failures
+grep 'Checks:' "$logs/suites_on_lavapipe.log" | tail -n 1
 [ ${#failures[@]} -eq 0 ]
