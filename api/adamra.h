@@ -37,22 +37,23 @@ extern "C" {
 #endif
 
 /* The version of this header; adamra_version() is the library's. */
-#define ADAMRA_VERSION "0.1.0"
+#define ADAMRA_VERSION   "0.1.0"
 #define ADAMRA_MAX_HEADS 64
 
 /* ---- status ---- */
 
 typedef enum adamra_status {
     ADAMRA_OK = 0,
-    ADAMRA_INVALID_ARGUMENT,     /* a documented rule was broken by the caller */
-    ADAMRA_BAD_INPUT,            /* a file's content is malformed or does not fit */
-    ADAMRA_IO,                   /* a file cannot be opened, read or written */
+    ADAMRA_INVALID_ARGUMENT, /* a documented rule was broken by the caller */
+    ADAMRA_BAD_INPUT,        /* a file's content is malformed or does not fit */
+    ADAMRA_IO,               /* a file cannot be opened, read or written */
     ADAMRA_OUT_OF_HOST_MEMORY,
     ADAMRA_OUT_OF_DEVICE_MEMORY, /* or more than the device can address */
     ADAMRA_NO_DEVICE,            /* no usable Vulkan device, or none that was named */
     ADAMRA_DEVICE_LOST,          /* this context is of no more use: destroy it */
     ADAMRA_UNSUPPORTED,          /* legal, but not by this build or device */
-    ADAMRA_DRIVER                /* a Vulkan call failed in another way */
+    ADAMRA_DRIVER,               /* a Vulkan call failed in another way */
+    ADAMRA_CANCELLED             /* adamra_cancel or the progress callback asked for it */
 } adamra_status;
 
 /* A few words for a status; never NULL. */
@@ -84,17 +85,17 @@ typedef enum adamra_device_type {
 
 /* What a device is, what its driver reports, and which optional features adamra uses there. */
 typedef struct adamra_device_info {
-    uint32_t index;          /* for selection: position in adamra_devices' list */
+    uint32_t index; /* for selection: position in adamra_devices' list */
     char name[256];
     adamra_device_type type;
-    char uuid[37];           /* 8-4-4-4-12 hexadecimal digits */
+    char uuid[37]; /* 8-4-4-4-12 hexadecimal digits */
     char driver[257];
     char driver_version[289];
     uint32_t api_version[3]; /* major, minor, patch */
     uint64_t memory_bytes;   /* the largest device-local heap */
     uint32_t subgroup_size;
     /* limits that matter here */
-    uint64_t max_storage_range;    /* bytes of one binding; larger tensors go in pieces */
+    uint64_t max_storage_range; /* bytes of one binding; larger tensors go in pieces */
     uint64_t max_texel_elements;
     uint64_t max_allocation_bytes;
     uint32_t max_groups[3];
@@ -124,13 +125,45 @@ ADAMRA_API adamra_status adamra_devices(adamra_device_info *infos, uint32_t *cou
 /* ---- context: one device ---- */
 
 typedef struct adamra_context adamra_context;
+typedef struct adamra_vulkan adamra_vulkan; /* the caller's Vulkan objects: adamra_vulkan.h */
+
+/* Called between the submissions of a run, on its thread. done: 0..1, never less than before in
+ * the same run. Another value than 0 cancels the run. */
+typedef int (*adamra_progress_fn)(void *user, double done);
+
+/*
+ * Where a context keeps what is expensive to make again: the driver's compiled pipelines and tuned
+ * choices. Data that is missing, old, another device's or damaged is a miss, never an error.
+ */
+typedef struct adamra_cache {
+    /* Fills data with at most *size bytes of what was saved under `key` (a file name's letters);
+     * *size: in: room, out: bytes saved. data NULL: asks for the size only. 0: there is none. */
+    int (*load)(void *user, const char *key, void *data, size_t *size);
+    /* Keeps the bytes; 0: could not. */
+    int (*save)(void *user, const char *key, const void *data, size_t size);
+    void *user;
+    const char *folder; /* without callbacks: files in this folder, made when needed; "": nothing
+                         * is kept; NULL: $XDG_CACHE_HOME/adamra, else ~/.cache/adamra (Windows:
+                         * %LOCALAPPDATA%\\adamra) */
+} adamra_cache;
 
 typedef struct adamra_context_params {
     const char *device; /* index, part of the name (any case), or UUID; NULL: the first discrete,
                          * else integrated, else virtual, else CPU device */
     adamra_log_fn log;  /* may be NULL */
-    void *user;         /* given to log */
+    void *user;         /* given to log and progress */
     int validate;       /* 1: run under Khronos' validation layer where it is installed */
+    const adamra_vulkan *vulkan; /* run on the caller's objects; device and validate are then 0 */
+    adamra_progress_fn progress; /* may be NULL */
+    uint64_t max_device_memory;  /* bytes that the context takes at most; 0: what the heap has free.
+                                  * Attention over host memory that needs more is streamed */
+    double max_submit_ms;        /* no submission shall run longer on the device, by the rate
+                                  * measured so far; 0 means 100; negative: unbounded */
+    const adamra_cache *cache;   /* NULL: files in the default folder; kept as a copy, its strings
+                                  * and `user` are the caller's and outlive the context */
+    int no_tune;                 /* 1: choices that adamra_tune has kept are not used */
+    const char *limits;          /* for tests: "storage_range=65536,groups=8,..." lowers what the
+                                  * device can do; results stay the same to the bit */
 } adamra_context_params;
 
 /*
@@ -147,6 +180,9 @@ ADAMRA_API adamra_status adamra_context_device(const adamra_context *context,
                                                adamra_device_info *info);
 /* The reason of the context's last failure, "" if none; valid until its next call. */
 ADAMRA_API const char *adamra_error(const adamra_context *context);
+/* Ends the run in progress, or the next one, with ADAMRA_CANCELLED after its current submission;
+ * outputs are then unspecified. May be called from any thread, and from a signal handler. */
+ADAMRA_API void adamra_cancel(adamra_context *context);
 /* Errors that the validation layer has reported so far; 0 unless params->validate. */
 ADAMRA_API uint32_t adamra_validation_errors(const adamra_context *context);
 
@@ -167,14 +203,31 @@ ADAMRA_API adamra_status adamra_buffer_read(adamra_buffer *buffer, uint64_t offs
                                             uint64_t bytes);
 
 /*
+ * Host memory as a buffer, without a copy (VK_EXT_external_memory_host). The memory is the
+ * caller's, stays where it is while the buffer lives, and must not be touched by the host during
+ * runs. data and bytes: multiples of the device's alignment, which a system's page size satisfies.
+ * ADAMRA_UNSUPPORTED where the device has no such import, or not of this memory.
+ */
+ADAMRA_API adamra_status adamra_buffer_import(adamra_context *context, void *data, uint64_t bytes,
+                                              adamra_buffer **out);
+
+/* Distances in numbers, not bytes, between neighbours along each dimension of a tensor in a
+ * buffer. All 0: tight. Else each one is a multiple of 4 and `row` at least the width, which is a
+ * multiple of 4; those of dimensions that the tensor lacks are not read. */
+typedef struct adamra_strides {
+    uint64_t batch, group, head, row;
+} adamra_strides;
+
+/*
  * Where a tensor's numbers are: exactly one of `data` and `buffer`, or neither for "not there".
- * Tight and row-major in both cases. Host floats are converted to the storage type; a buffer's
- * numbers already are of the storage type (router.* and lengths: see adamra_attention_io).
+ * Row-major in both cases, host memory always tight. Host floats are converted to the storage
+ * type; a buffer's numbers already are of it (router.* and lengths: see adamra_attention_io).
  */
 typedef struct adamra_tensor {
-    const float *data;     /* host memory, F32 */
-    adamra_buffer *buffer; /* device memory */
-    uint64_t offset;       /* bytes into buffer, a multiple of 16 */
+    const float *data;      /* host memory, F32 */
+    adamra_buffer *buffer;  /* device memory */
+    uint64_t offset;        /* bytes into buffer, a multiple of 16 */
+    adamra_strides strides; /* buffer only */
 } adamra_tensor;
 
 /* The same for outputs. */
@@ -182,6 +235,7 @@ typedef struct adamra_output {
     float *data;
     adamra_buffer *buffer;
     uint64_t offset;
+    adamra_strides strides;
 } adamra_output;
 
 /* ---- attention ---- */
@@ -203,22 +257,22 @@ typedef struct adamra_bigbird {
 
 /* What is computed; every combination of sizes >= 1 is legal (n and m also 0; bigbird: n = m). */
 typedef struct adamra_attention_params {
-    const char *kind;            /* "adamra" (NULL), "softmax", "linear", "bigbird" */
-    uint32_t batch, groups;      /* B, G; 0 means 1 */
-    uint32_t queries, keys;      /* n, m */
+    const char *kind;                /* "adamra" (NULL), "softmax", "linear", "bigbird" */
+    uint32_t batch, groups;          /* B, G; 0 means 1 */
+    uint32_t queries, keys;          /* n, m */
     uint32_t key_width, value_width; /* dk, dv; required */
-    uint32_t heads;              /* H, required for adamra; other kinds have 1 (0 means 1) */
-    const uint32_t *rates;       /* [heads], each >= 1; adamra only */
-    int shared_keys;             /* 1: K is [B, G, 1, m, dk], one projection for all heads */
-    int shared_values;           /* 1: V is [B, G, 1, m, dv] */
+    uint32_t heads;                  /* H, required for adamra; other kinds have 1 (0 means 1) */
+    const uint32_t *rates;           /* [heads], each >= 1; adamra only */
+    int shared_keys;                 /* 1: K is [B, G, 1, m, dk], one projection for all heads */
+    int shared_values;               /* 1: V is [B, G, 1, m, dv] */
     adamra_routing routing;
     adamra_feature_map feature_map;
     adamra_pooling pooling;
-    adamra_router router;        /* logits given, or computed from weights */
-    float eps;                   /* 0 means 1e-6; negative or not finite is an error */
+    adamra_router router;          /* logits given, or computed from weights */
+    float eps;                     /* 0 means 1e-6; negative or not finite is an error */
     const adamra_bigbird *bigbird; /* bigbird only; NULL means {64, 2, 3, 3, 0} */
-    adamra_type type;            /* storage of Q, K, V, Y and of given logits on the device; router
-                                  * weights and sums are always 32 bit */
+    adamra_type type; /* storage of Q, K, V, Y and of given logits on the device; router
+                       * weights and sums are always 32 bit */
 } adamra_attention_params;
 
 /*
@@ -229,9 +283,9 @@ typedef struct adamra_attention_params {
  */
 typedef struct adamra_attention_io {
     adamra_tensor q, k, v;
-    adamra_tensor router_logits; /* [B, G, n, H]; a buffer holds the storage type */
-    adamra_tensor router_weight; /* [G, H, dk], host memory only */
-    adamra_tensor router_bias;   /* [G, H], host memory only; may be absent: zero */
+    adamra_tensor router_logits;   /* [B, G, n, H]; a buffer holds the storage type */
+    adamra_tensor router_weight;   /* [G, H, dk], host memory only */
+    adamra_tensor router_bias;     /* [G, H], host memory only; may be absent: zero */
     const uint32_t *key_lengths;   /* [B], each <= m; NULL: all m */
     const uint32_t *query_lengths; /* [B], each <= n; NULL: all n */
     adamra_output y;
@@ -248,6 +302,8 @@ typedef struct adamra_timing {
     uint64_t input_bytes;  /* device memory of inputs */
     uint64_t output_bytes; /* of outputs */
     uint64_t extra_bytes;  /* beyond both */
+    uint32_t submissions;  /* of the run */
+    int streamed; /* 1: in pieces, since it did not fit; device memory is then extra_bytes */
 } adamra_timing;
 
 typedef struct adamra_attention adamra_attention;
@@ -265,8 +321,7 @@ ADAMRA_API void adamra_attention_destroy(adamra_attention *attention);
  * timing: filled when not NULL
  */
 ADAMRA_API adamra_status adamra_attention_run(adamra_attention *attention,
-                                              const adamra_attention_io *io,
-                                              adamra_timing *timing);
+                                              const adamra_attention_io *io, adamra_timing *timing);
 
 /* ---- models ---- */
 
@@ -277,7 +332,7 @@ typedef struct adamra_model_params {
 } adamra_model_params;
 
 typedef struct adamra_model_info {
-    int bytes_tokenizer;  /* 1: a token is a byte of the text; 0: the caller brings token ids */
+    int bytes_tokenizer; /* 1: a token is a byte of the text; 0: the caller brings token ids */
     uint32_t vocab_size, pad_token_id, max_tokens, hidden_size, layers, num_labels;
     const char *attention;     /* the kind's name */
     const char *const *labels; /* num_labels strings, owned by the model */
@@ -301,6 +356,20 @@ ADAMRA_API adamra_status adamra_model_get_info(const adamra_model *model, adamra
 ADAMRA_API adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens,
                                           uint32_t batch, uint32_t n, const uint32_t *lengths,
                                           float *logits, adamra_timing *timing);
+
+/* ---- tuning ---- */
+
+typedef struct adamra_tune_params {
+    double max_seconds; /* 0 means 60 */
+    adamra_type type;   /* storage that the choices are for */
+} adamra_tune_params;
+
+/*
+ * Measures the kernels and tile sizes that the device can run, and keeps the fastest of each in the
+ * context's cache: this context and later ones on the device use them. Changes results by rounding
+ * only. params may be NULL. ADAMRA_UNSUPPORTED on devices without timestamps.
+ */
+ADAMRA_API adamra_status adamra_tune(adamra_context *context, const adamra_tune_params *params);
 
 #ifdef __cplusplus
 }

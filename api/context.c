@@ -14,7 +14,8 @@ static_assert(ADAMRA_NO_DEVICE == (int)STATUS_NO_DEVICE, "status");
 static_assert(ADAMRA_DEVICE_LOST == (int)STATUS_DEVICE_LOST, "status");
 static_assert(ADAMRA_UNSUPPORTED == (int)STATUS_UNSUPPORTED, "status");
 static_assert(ADAMRA_DRIVER == (int)STATUS_DRIVER, "status");
-static_assert(ADAMRA_DRIVER + 1 == (int)STATUS_COUNT, "status");
+static_assert(ADAMRA_CANCELLED == (int)STATUS_CANCELLED, "status");
+static_assert(ADAMRA_CANCELLED + 1 == (int)STATUS_COUNT, "status");
 
 static_assert(ADAMRA_LOG_ERROR == (int)LOG_ERROR, "log level");
 static_assert(ADAMRA_LOG_WARNING == (int)LOG_WARNING, "log level");

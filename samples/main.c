@@ -40,6 +40,7 @@ static const int exit_codes[STATUS_COUNT] = {
     [STATUS_IO] = 1,        [STATUS_OUT_OF_HOST_MEMORY] = 1, [STATUS_OUT_OF_DEVICE_MEMORY] = 1,
     [STATUS_NO_DEVICE] = 4, [STATUS_DEVICE_LOST] = 1,        [STATUS_UNSUPPORTED] = 1,
     [STATUS_DRIVER] = 1,
+    [STATUS_CANCELLED] = 130,
 };
 
 #define EXIT_INTERRUPTED 130

@@ -23,6 +23,7 @@ typedef enum status {
     STATUS_DEVICE_LOST,
     STATUS_UNSUPPORTED, /* legal, but not by this build or device */
     STATUS_DRIVER,      /* a Vulkan call failed in another way */
+    STATUS_CANCELLED,   /* by the caller */
     STATUS_COUNT
 } status;
 

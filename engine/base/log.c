@@ -14,6 +14,7 @@ static const char *const status_texts[STATUS_COUNT] = {
     [STATUS_DEVICE_LOST] = "device lost",
     [STATUS_UNSUPPORTED] = "not supported",
     [STATUS_DRIVER] = "a Vulkan call failed",
+    [STATUS_CANCELLED] = "cancelled",
 };
 
 const char *status_text(status code)

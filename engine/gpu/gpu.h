@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "gpu/shaders.h"
 #include "params.h"
+#include <signal.h>
 #include <volk.h>
 
 #define GPU_MAX_BINDINGS  8
@@ -48,7 +49,8 @@ struct gpu_limits {
     uint64_t buffer_offset;    /* alignment of a binding's offset: storage and texel, bytes */
     uint64_t copy_offset;      /* alignment for copies worth having */
     uint64_t noncoherent_atom;
-    uint32_t groups[3]; /* maxComputeWorkGroupCount */
+    uint64_t host_import; /* alignment of imported host memory, bytes */
+    uint32_t groups[3];   /* maxComputeWorkGroupCount */
     uint32_t group_size[3];
     uint32_t group_invocations;
     uint32_t shared_bytes;
@@ -61,7 +63,9 @@ struct gpu_features {
     bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
     bool storage16;            /* VkPhysicalDevice16BitStorageFeatures.storageBuffer16BitAccess */
     bool float16;              /* shaderFloat16 */
-    bool cooperative_matrix;   /* NV or KHR extension present (not used yet) */
+    bool cooperative_matrix;   /* NV or KHR extension present, and enabled */
+    bool host_import;          /* VK_EXT_external_memory_host */
+    bool budget;               /* VK_EXT_memory_budget */
     bool unified;              /* device-local memory is host visible: no staging copies */
     bool timestamps;           /* on the compute queue */
 };
@@ -81,7 +85,36 @@ struct gpu_info {
     struct gpu_features features;
 };
 
+/* The caller's Vulkan objects, to be used and not to be destroyed. */
+struct gpu_external {
+    VkInstance instance;
+    uint32_t api_version;
+    VkPhysicalDevice physical;
+    VkDevice device;
+    const VkDeviceCreateInfo *device_info; /* what is enabled; NULL: nothing optional */
+    VkQueue queue;
+    uint32_t family;
+    void (*lock)(void *user); /* around every use of the queue; both may be NULL */
+    void (*unlock)(void *user);
+    void *user;
+};
+
+/* Where compiled pipelines and tuned choices are kept: as adamra_cache (adamra.h). */
+struct gpu_store {
+    int (*load)(void *user, const char *key, void *data, size_t *size);
+    int (*save)(void *user, const char *key, const void *data, size_t size);
+    void *user;
+};
+
 struct gpu_device_params {
+    PFN_vkGetInstanceProcAddr get_proc;  /* NULL: the system's loader */
+    const struct gpu_external *external; /* NULL: instance and device of our own */
+    struct gpu_store store;              /* {0}: nothing is kept */
+    uint64_t max_memory;  /* bytes of device memory taken at most; 0: what there is */
+    double max_submit_ms; /* 0 means 100; negative: unbounded */
+    int (*progress)(void *user, double done); /* between submissions; not 0 cancels; may be NULL */
+    void *user;
+    const char *limits; /* "name=value,...": lowers limits (limits.c); NULL: none */
     const char *select; /* index, name part or UUID; NULL: the best type, in the order of
                          * enum gpu_device_type */
     bool validate;      /* enable VK_LAYER_KHRONOS_validation when installed; its errors are logged
@@ -107,6 +140,17 @@ struct gpu_device {
     VkCommandPool commands;
     struct gpu_memory *memory;
     struct gpu_pipeline_set *pipelines;
+    bool external; /* instance and device are the caller's */
+    void (*lock)(void *user);
+    void (*unlock)(void *user);
+    void *lock_user;
+    struct gpu_store store;
+    uint64_t max_memory;
+    double max_submit_ms;     /* infinite: unbounded */
+    double operations_per_ms; /* measured so far, by the slowest submission; 0: not yet */
+    int (*progress)(void *user, double done);
+    void *progress_user;
+    volatile sig_atomic_t cancelled; /* set by gpu_cancel, cleared by the run that it ends */
     uint32_t validation_errors;
     bool lost; /* a call returned VK_ERROR_DEVICE_LOST: everything fails now */
 };
@@ -120,6 +164,23 @@ status gpu_device_create(struct logger *log, const struct gpu_device_params *par
                          struct gpu_device **out);
 /* Waits for the queue, then frees all. */
 void gpu_device_destroy(struct gpu_device *device);
+
+/* Ends the run in progress, or the next, with STATUS_CANCELLED. Any thread, any signal handler. */
+static inline void gpu_cancel(struct gpu_device *device)
+{
+    device->cancelled = 1;
+}
+/* Submits under the caller's lock. `fence` may be VK_NULL_HANDLE. */
+VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
+                          VkFence fence);
+
+/* ---- limits.c ---- */
+
+/* Lowers limits and switches features off by "name=value,..." with the names of struct gpu_limits
+ * (groups and group_size count for all three) and of struct gpu_features, subgroup_size included.
+ * A larger value than the device has, or an unknown name: STATUS_INVALID_ARGUMENT. */
+status gpu_limits_lower(struct logger *log, const char *text, struct gpu_limits *limits,
+                        struct gpu_features *features);
 
 /* The status for a failed VkResult, reported with the call's name; sets device->lost. */
 status gpu_vk_fail(struct gpu_device *device, VkResult result, const char *call, const char *file,
@@ -162,6 +223,16 @@ struct gpu_buffer {
 status gpu_buffer_create(struct gpu_device *device, uint64_t size, enum gpu_memory_kind kind,
                          struct gpu_buffer **out);
 void gpu_buffer_destroy(struct gpu_buffer *buffer);
+/* A buffer of the caller's, without memory of ours; copies to and from it need its transfer usage
+ * (STATUS_UNSUPPORTED without). It is not destroyed with what is made here. */
+status gpu_buffer_wrap(struct gpu_device *device, VkBuffer handle, uint64_t size,
+                       VkBufferUsageFlags usage, struct gpu_buffer **out);
+/* Host memory as a buffer, mapped at `data`; data and size are multiples of limits.host_import.
+ * STATUS_UNSUPPORTED, not logged as an error, where that cannot be done. */
+status gpu_buffer_import(struct gpu_device *device, void *data, uint64_t size,
+                         struct gpu_buffer **out);
+/* Bytes that may still be taken: of max_memory, and of the heap's budget as the driver tells it. */
+uint64_t gpu_memory_free(struct gpu_device *device);
 /* Blocking copies between host and buffer; by mapping where there is one, else through a bounded
  * staging buffer. Nothing that uses the buffer may be in flight. */
 status gpu_buffer_write(struct gpu_buffer *buffer, uint64_t offset, const void *data,
@@ -249,6 +320,8 @@ struct gpu_dispatch {
     void *push; /* item_range first; push_size bytes; the recorder overwrites item_range */
     uint32_t push_size;
     uint64_t items;
+    double
+        operations; /* of all items: what bounds the time of a submission; 0: nothing to speak of */
     gpu_span_fn span;      /* NULL: every item may touch all of every binding */
     const void *span_data; /* for the span function, only read during the call */
 };
@@ -282,7 +355,14 @@ status gpu_commands_fill(struct gpu_commands *commands, struct gpu_buffer *targe
                          uint64_t size, uint32_t value);
 /* Ends recording: nothing may be added after it. */
 status gpu_commands_end(struct gpu_commands *commands);
-/* Submits and waits; may be called again and again. *device_ms (may be NULL): from timestamps at
+/* Starts a run and returns; the same list is not submitted again before it was waited for. Lists of
+ * one device run one after another, in the order of their submission. */
+status gpu_commands_submit(struct gpu_commands *commands);
+/* Waits for the end of a submitted run; *device_ms as for gpu_commands_run. */
+status gpu_commands_wait(struct gpu_commands *commands, double *device_ms);
+/* Submits and waits; may be called again and again. Work is submitted in parts of at most
+ * device->max_submit_ms each, by the rate measured so far, with device->progress between them.
+ * STATUS_CANCELLED leaves the list fit to run again. *device_ms (may be NULL): from timestamps at
  * both ends, or -1 where the queue has none. */
 status gpu_commands_run(struct gpu_commands *commands, double *device_ms);
 /* After a run with params.profile: one entry per recorded dispatch (pieces of one are summed).
@@ -292,5 +372,7 @@ status gpu_commands_profile(struct gpu_commands *commands, const struct gpu_prof
 /* Dispatches (pieces) and barriers recorded: tests count them. */
 uint32_t gpu_commands_dispatches(const struct gpu_commands *commands);
 uint32_t gpu_commands_barriers(const struct gpu_commands *commands);
+/* Submissions of the last run. */
+uint32_t gpu_commands_submissions(const struct gpu_commands *commands);
 
 #endif

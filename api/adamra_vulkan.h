@@ -1,0 +1,121 @@
+/*
+ * adamra inside a program that uses Vulkan itself: on its instance, device and queue, over its
+ * buffers, in its command buffers. The rules of adamra.h hold here too.
+ */
+#ifndef ADAMRA_VULKAN_H
+#define ADAMRA_VULKAN_H
+
+#include "adamra.h"
+#ifndef VK_VERSION_1_1 /* else volk.h or the caller's own choice */
+#include <vulkan/vulkan.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The caller's objects. Needed: Vulkan 1.1 and a queue that computes; no feature, no extension.
+ * Used when they are enabled (adamra_vulkan_features asks for what there is): shaderFloat16 and
+ * storageBuffer16BitAccess, VK_EXT_external_memory_host, VK_EXT_memory_budget,
+ * VK_NV_cooperative_matrix, VK_KHR_cooperative_matrix, and where the device lists it
+ * VK_KHR_portability_subset.
+ * All of it outlives the context, which destroys none of it.
+ */
+struct adamra_vulkan {
+    PFN_vkGetInstanceProcAddr get_instance_proc_addr; /* NULL: the system's loader */
+    VkInstance instance;
+    uint32_t api_version; /* VkApplicationInfo.apiVersion of the instance, at least 1.1 */
+    VkPhysicalDevice physical_device;
+    VkDevice device;
+    const VkDeviceCreateInfo *device_info; /* what the device was made with: enabled features and
+                                            * extensions; NULL: none is used */
+    VkQueue queue;                         /* of family queue_family */
+    uint32_t queue_family;
+    /* Called around each use of the queue, for queues that others use too; NULL: nobody does. */
+    void (*lock)(void *user);
+    void (*unlock)(void *user);
+    void *user;
+};
+
+/* What to enable on a device so that adamra can use all it knows. Lives as long as the caller
+ * wants; the struct must not be moved once filled, since it points into itself. */
+typedef struct adamra_vulkan_features {
+    const char *extensions[16]; /* static strings */
+    uint32_t extension_count;
+    void *chain; /* for VkDeviceCreateInfo.pNext: the structs below, ended by `next` */
+    VkPhysicalDevice16BitStorageFeatures storage16;
+    VkPhysicalDeviceShaderFloat16Int8Features float16;
+    union {
+        VkBaseOutStructure base;
+        uint64_t room[8];
+    } matrix; /* features of cooperative matrices, in either dialect */
+} adamra_vulkan_features;
+
+/*
+ * Asks the device what there is of the above.
+ * get_instance_proc_addr: NULL: the system's loader
+ * next: the caller's own chain, appended; may be NULL. It must not hold the same structs.
+ */
+ADAMRA_API adamra_status adamra_vulkan_get_features(
+    PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,
+    VkPhysicalDevice physical_device, void *next, adamra_vulkan_features *out);
+
+/*
+ * A buffer of the caller's. It needs usage VK_BUFFER_USAGE_STORAGE_BUFFER_BIT; with
+ * UNIFORM_TEXEL_BUFFER and TRANSFER_SRC and _DST too, the fastest kernels run everywhere and
+ * adamra_buffer_read and _write work. It outlives what adamra_buffer_create returns here.
+ * size: its bytes. usage: as it was made.
+ */
+ADAMRA_API adamra_status adamra_buffer_wrap(adamra_context *context, VkBuffer buffer, uint64_t size,
+                                            VkBufferUsageFlags usage, adamra_buffer **out);
+
+#ifdef __ANDROID__
+struct AHardwareBuffer;
+/* An AHardwareBuffer of format BLOB with usage GPU_DATA_BUFFER, without a copy. */
+ADAMRA_API adamra_status adamra_buffer_import_android(adamra_context *context,
+                                                      struct AHardwareBuffer *memory,
+                                                      adamra_buffer **out);
+#endif
+
+/* What a recorded run needs on the device while its command buffer may execute. */
+typedef struct adamra_recording adamra_recording;
+
+/*
+ * Records a run into a command buffer that is being recorded, outside of a render pass, on a queue
+ * of the context's family; submits and waits for nothing.
+ * io: q, k, v, given logits and y are buffers. Lengths and router weights in host memory are read
+ * during the call; `head` and `prob` are NULL.
+ * out: the recording, destroyed after the last execution of the command buffer has ended and before
+ * the attention. It may execute again and again, one execution at a time.
+ * Entry: what was written to the inputs before must have been made available; a barrier of ours
+ * from all earlier compute and transfer writes comes first, so writes by those need nothing more.
+ * Exit: y is written by compute shaders. A barrier to later compute and transfer reads and writes
+ * comes last; any other reader needs its own, from COMPUTE_SHADER / SHADER_WRITE.
+ */
+ADAMRA_API adamra_status adamra_attention_record(adamra_attention *attention,
+                                                 const adamra_attention_io *io,
+                                                 VkCommandBuffer command, adamra_recording **out);
+/* Frees what the recording holds; accepts NULL. */
+ADAMRA_API void adamra_recording_destroy(adamra_recording *recording);
+
+/* A model's inputs and outputs in device memory. */
+typedef struct adamra_model_io {
+    uint32_t batch, n;      /* n <= max_tokens */
+    adamra_buffer *tokens;  /* u32 [batch, n]; a token outside the vocabulary reads as 0 */
+    uint64_t tokens_offset; /* bytes, a multiple of 16; so are the others */
+    adamra_buffer *lengths; /* u32 [batch], each <= n; NULL: all n */
+    uint64_t lengths_offset;
+    adamra_buffer *logits; /* f32 [batch, num_labels rounded up to a multiple of 4] */
+    uint64_t logits_offset;
+} adamra_model_io;
+
+/* The same for a model. */
+ADAMRA_API adamra_status adamra_model_record(adamra_model *model, const adamra_model_io *io,
+                                             VkCommandBuffer command, adamra_recording **out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
