@@ -73,6 +73,8 @@ void gpu_commands_destroy(struct gpu_commands *commands)
     if (!commands)
         return;
     struct gpu_device *device = commands->device;
+    if (commands->in_flight) /* the device still uses what is freed below */
+        device->vk.vkWaitForFences(device->handle, 1, &commands->fence, VK_TRUE, UINT64_MAX);
     if (commands->owned && commands->handle)
         device->vk.vkFreeCommandBuffers(device->handle, device->commands, 1, &commands->handle);
     device->vk.vkDestroyFence(device->handle, commands->fence, NULL);
@@ -101,18 +103,31 @@ error:
     return result;
 }
 
-status gpu_commands_run(struct gpu_commands *commands, double *device_ms)
+status gpu_commands_submit(struct gpu_commands *commands)
 {
     struct gpu_device *device = commands->device;
     status result = STATUS_OK;
     VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                            .commandBufferCount = 1,
                            .pCommandBuffers = &commands->handle};
-    assert(commands->owned && commands->ended);
+    assert(commands->owned && commands->ended && !commands->in_flight);
+    commands->submissions = 0;
     if (device->lost)
         return fail(device->log, STATUS_DEVICE_LOST, "%s is lost", device->info.name);
     GPU_TRY(device, result, device->vk.vkResetFences(device->handle, 1, &commands->fence));
-    GPU_TRY(device, result, device->vk.vkQueueSubmit(device->queue, 1, &submit, commands->fence));
+    GPU_TRY(device, result, gpu_queue_submit(device, 1, &submit, commands->fence));
+    commands->in_flight = true;
+    commands->submissions = 1;
+error:
+    return result;
+}
+
+status gpu_commands_wait(struct gpu_commands *commands, double *device_ms)
+{
+    struct gpu_device *device = commands->device;
+    status result = STATUS_OK;
+    assert(commands->in_flight);
+    commands->in_flight = false;
     GPU_TRY(device, result,
             device->vk.vkWaitForFences(device->handle, 1, &commands->fence, VK_TRUE, UINT64_MAX));
     if (device_ms) {
@@ -122,6 +137,12 @@ status gpu_commands_run(struct gpu_commands *commands, double *device_ms)
     }
 error:
     return result;
+}
+
+status gpu_commands_run(struct gpu_commands *commands, double *device_ms)
+{
+    status result = gpu_commands_submit(commands);
+    return result ? result : gpu_commands_wait(commands, device_ms);
 }
 
 status gpu_commands_profile(struct gpu_commands *commands, const struct gpu_profile_entry **entries,
@@ -144,4 +165,9 @@ uint32_t gpu_commands_dispatches(const struct gpu_commands *commands)
 uint32_t gpu_commands_barriers(const struct gpu_commands *commands)
 {
     return commands->barriers;
+}
+
+uint32_t gpu_commands_submissions(const struct gpu_commands *commands)
+{
+    return commands->submissions;
 }

@@ -26,6 +26,8 @@ struct gpu_commands {
     VkFence fence;
     bool owned; /* the command buffer is not the caller's */
     bool profile, ended;
+    bool in_flight;       /* submitted, not waited for */
+    uint32_t submissions; /* of the last run */
     uint32_t dispatches, barriers;
     struct gpu_array touches; /* struct gpu_touch: since the last barrier */
     struct gpu_array views;   /* of descriptors.c */

@@ -70,6 +70,17 @@ status gpu_vk_fail(struct gpu_device *device, VkResult result, const char *call,
                 slash ? slash + 1 : file, line);
 }
 
+VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
+                          VkFence fence)
+{
+    if (device->lock)
+        device->lock(device->lock_user);
+    VkResult result = device->vk.vkQueueSubmit(device->queue, count, submits, fence);
+    if (device->unlock)
+        device->unlock(device->lock_user);
+    return result;
+}
+
 /* Adds the extensions that the used features need; returns their number. */
 static uint32_t choose_extensions(const struct gpu_device *device,
                                   const struct gpu_extensions *present, const char *names[2])

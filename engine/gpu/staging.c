@@ -62,7 +62,7 @@ static status transfer_run(struct gpu_device *device, const struct transfer *tra
     transfer_barrier(device, command, VK_PIPELINE_STAGE_TRANSFER_BIT,
                      VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
     GPU_TRY(device, result, device->vk.vkEndCommandBuffer(command));
-    GPU_TRY(device, result, device->vk.vkQueueSubmit(device->queue, 1, &submit, transfer->fence));
+    GPU_TRY(device, result, gpu_queue_submit(device, 1, &submit, transfer->fence));
     GPU_TRY(device, result,
             device->vk.vkWaitForFences(device->handle, 1, &transfer->fence, VK_TRUE, UINT64_MAX));
     GPU_TRY(device, result, device->vk.vkResetFences(device->handle, 1, &transfer->fence));
