@@ -118,6 +118,21 @@ adamra_status adamra_devices(adamra_device_info *infos, uint32_t *count, adamra_
 
 /* ---- context ---- */
 
+static status open_device(struct adamra_context *context, const adamra_context_params *params)
+{
+    struct gpu_device_params device = {.select = params->device,
+                                       .validate = params->validate != 0,
+                                       .max_memory = params->max_device_memory,
+                                       .max_submit_ms = params->max_submit_ms,
+                                       .progress = params->progress,
+                                       .user = params->user,
+                                       .limits = params->limits};
+    struct gpu_external external;
+    if (params->vulkan)
+        vulkan_adopt(params->vulkan, &external, &device);
+    return gpu_device_create(&context->log, &device, &context->device);
+}
+
 adamra_status adamra_context_create(const adamra_context_params *params, adamra_context **out)
 {
     static const adamra_context_params defaults;
@@ -134,10 +149,7 @@ adamra_status adamra_context_create(const adamra_context_params *params, adamra_
         return ADAMRA_OUT_OF_HOST_MEMORY;
     set_log(context, params->log, params->user);
 
-    status result = gpu_device_create(
-        &context->log,
-        &(struct gpu_device_params){.select = params->device, .validate = params->validate != 0},
-        &context->device);
+    status result = open_device(context, params);
     if (result) {
         free(context);
         return context_status(result);
@@ -158,13 +170,22 @@ adamra_status adamra_context_device(const adamra_context *context, adamra_device
 {
     if (!context || !info)
         return ADAMRA_INVALID_ARGUMENT;
-    describe(&context->device->info, info);
+    struct gpu_info used = context->device->info;
+    used.limits = context->device->limits;
+    used.features = context->device->features;
+    describe(&used, info);
     return ADAMRA_OK;
 }
 
 const char *adamra_error(const adamra_context *context)
 {
     return context ? context->log.error : "";
+}
+
+void adamra_cancel(adamra_context *context)
+{
+    if (context)
+        gpu_cancel(context->device);
 }
 
 uint32_t adamra_validation_errors(const adamra_context *context)

@@ -38,6 +38,10 @@ adamra_status context_fail_null(struct adamra_context *context, const char *name
             return fail(log, STATUS_INVALID_ARGUMENT, __VA_ARGS__);                                \
     } while (0)
 
+/* Has a device made on the caller's Vulkan objects (vulkan.c); *external must live until then. */
+void vulkan_adopt(const adamra_vulkan *vulkan, struct gpu_external *external,
+                  struct gpu_device_params *params);
+
 /* For tests and tuning: plans made from now on run candidates of this name where an op has one
  * that the device satisfies; NULL: back to the default choice. `name` must outlive the context. */
 void adamra_context_force(adamra_context *context, const char *name);

@@ -1,98 +1,11 @@
-/* A logical device with its queue, and the reports of failed Vulkan calls. */
+/* A logical device with its queue: made here, or the caller's. */
 #include "gpu/instance.h"
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-struct result_row {
-    VkResult result;
-    status code;
-    const char *text;
-};
+#define DEFAULT_SUBMIT_MS 100
 
-static const struct result_row result_rows[] = {
-    {VK_ERROR_OUT_OF_HOST_MEMORY, STATUS_OUT_OF_HOST_MEMORY, "out of host memory"},
-    {VK_ERROR_OUT_OF_DEVICE_MEMORY, STATUS_OUT_OF_DEVICE_MEMORY, "out of device memory"},
-    {VK_ERROR_OUT_OF_POOL_MEMORY, STATUS_OUT_OF_DEVICE_MEMORY, "out of pool memory"},
-    {VK_ERROR_FRAGMENTED_POOL, STATUS_OUT_OF_DEVICE_MEMORY, "fragmented pool"},
-    {VK_ERROR_FRAGMENTATION, STATUS_OUT_OF_DEVICE_MEMORY, "fragmentation"},
-    {VK_ERROR_TOO_MANY_OBJECTS, STATUS_OUT_OF_DEVICE_MEMORY, "too many objects"},
-    {VK_ERROR_DEVICE_LOST, STATUS_DEVICE_LOST, "device lost"},
-    {VK_ERROR_INITIALIZATION_FAILED, STATUS_DRIVER, "initialisation failed"},
-    {VK_ERROR_MEMORY_MAP_FAILED, STATUS_DRIVER, "memory map failed"},
-    {VK_ERROR_LAYER_NOT_PRESENT, STATUS_DRIVER, "layer not present"},
-    {VK_ERROR_EXTENSION_NOT_PRESENT, STATUS_DRIVER, "extension not present"},
-    {VK_ERROR_FEATURE_NOT_PRESENT, STATUS_DRIVER, "feature not present"},
-    {VK_ERROR_INCOMPATIBLE_DRIVER, STATUS_DRIVER, "incompatible driver"},
-    {VK_ERROR_FORMAT_NOT_SUPPORTED, STATUS_DRIVER, "format not supported"},
-    {VK_ERROR_INVALID_SHADER_NV, STATUS_DRIVER, "invalid shader"},
-    {VK_SUCCESS, STATUS_OK, "success"},
-    {VK_NOT_READY, STATUS_OK, "not ready"},
-    {VK_TIMEOUT, STATUS_OK, "timeout"},
-    {VK_INCOMPLETE, STATUS_OK, "incomplete"},
-};
-
-static const struct result_row *find_result(VkResult result)
-{
-    static const struct result_row unknown = {VK_ERROR_UNKNOWN, STATUS_DRIVER, "unknown error"};
-    for (size_t i = 0; i < ARRAY_SIZE(result_rows); i++)
-        if (result_rows[i].result == result)
-            return &result_rows[i];
-    return &unknown;
-}
-
-const char *gpu_result_text(VkResult result)
-{
-    return find_result(result)->text;
-}
-
-const char *gpu_type_text(enum gpu_device_type type)
-{
-    static const char *const texts[] = {[GPU_DISCRETE] = "discrete",
-                                        [GPU_INTEGRATED] = "integrated",
-                                        [GPU_VIRTUAL] = "virtual",
-                                        [GPU_CPU] = "cpu",
-                                        [GPU_OTHER] = "other"};
-    return (size_t)type < ARRAY_SIZE(texts) ? texts[type] : "other";
-}
-
-/* Only the name of the function and of the file: a reader needs no arguments and no folders. */
-status gpu_vk_fail(struct gpu_device *device, VkResult result, const char *call, const char *file,
-                   int line)
-{
-    const struct result_row *row = find_result(result);
-    const char *name = strstr(call, "vk.vk");
-    const char *slash = strrchr(file, '/');
-    name = name ? name + strlen("vk.") : call;
-    if (result == VK_ERROR_DEVICE_LOST)
-        device->lost = true;
-    return fail(device->log, row->code ? row->code : STATUS_DRIVER, "%.*s on %s: %s (%d), %s:%d",
-                (int)strcspn(name, "("), name, device->info.name, row->text, (int)result,
-                slash ? slash + 1 : file, line);
-}
-
-VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
-                          VkFence fence)
-{
-    if (device->lock)
-        device->lock(device->lock_user);
-    VkResult result = device->vk.vkQueueSubmit(device->queue, count, submits, fence);
-    if (device->unlock)
-        device->unlock(device->lock_user);
-    return result;
-}
-
-/* Adds the extensions that the used features need; returns their number. */
-static uint32_t choose_extensions(const struct gpu_device *device,
-                                  const struct gpu_extensions *present, const char *names[2])
-{
-    uint32_t count = 0;
-    /* Its presence makes it required: the device leaves out parts of Vulkan. */
-    if (gpu_extension_present(present, "VK_KHR_portability_subset"))
-        names[count++] = "VK_KHR_portability_subset";
-    if (device->features.float16)
-        names[count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
-    return count;
-}
+/* ---- a device of our own ---- */
 
 static status create_handle(struct gpu_device *device)
 {
@@ -101,33 +14,44 @@ static status create_handle(struct gpu_device *device)
         gpu_physical_extensions(device->log, &device->instance, device->physical, &present);
     if (result)
         return result;
-    const char *names[2];
+    struct gpu_enable enable;
+    gpu_enable_query(&device->instance, device->physical, &present, &enable);
+    free(present.list);
     const float priority = 1;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = device->family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
-    VkPhysicalDeviceShaderFloat16Int8Features float16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
-        .shaderFloat16 = VK_TRUE};
-    VkPhysicalDevice16BitStorageFeatures storage16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
-        .pNext = device->features.float16 ? &float16 : NULL,
-        .storageBuffer16BitAccess = device->features.storage16};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                               .pNext = &storage16,
+                               .pNext = enable.chain,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue,
-                               .enabledExtensionCount = choose_extensions(device, &present, names),
-                               .ppEnabledExtensionNames = names};
-    VkResult vk = device->instance.CreateDevice(device->physical, &info, NULL, &device->handle);
-    free(present.list);
-    if (vk < 0)
-        return gpu_vk_fail(device, vk, "vkCreateDevice", __FILE__, __LINE__);
-    return STATUS_OK;
+                               .enabledExtensionCount = enable.extension_count,
+                               .ppEnabledExtensionNames = enable.extensions};
+    GPU_TRY(device, result,
+            device->instance.CreateDevice(device->physical, &info, NULL, &device->handle));
+    gpu_enable_keep(&info, &device->features);
+error:
+    return result;
 }
 
-/* Chooses the physical device and takes over what is known of it. */
+/* Takes over what is known of a physical device. */
+static void set_physical(struct gpu_device *device, VkPhysicalDevice physical,
+                         const struct gpu_info *info, const struct gpu_family *family)
+{
+    VkPhysicalDeviceProperties2 properties = {.sType =
+                                                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    device->instance.GetPhysicalDeviceProperties2(physical, &properties);
+    device->physical = physical;
+    device->info = *info;
+    device->limits = info->limits;
+    device->features = info->features;
+    device->features.timestamps = family->timestamp_bits > 0;
+    device->family = family->index;
+    device->timestamp_bits = family->timestamp_bits;
+    device->timestamp_ns = properties.properties.limits.timestampPeriod;
+}
+
 static status choose_physical(struct gpu_device *device, const char *select)
 {
     struct gpu_physical *list;
@@ -136,39 +60,123 @@ static status choose_physical(struct gpu_device *device, const char *select)
     if (result)
         return result;
     const struct gpu_physical *chosen = gpu_select(list, count, select);
-    if (!chosen) {
+    if (chosen) {
+        struct gpu_family family = gpu_physical_family(&device->instance, chosen->handle);
+        set_physical(device, chosen->handle, &chosen->info, &family);
+        if (!select && chosen->info.type == GPU_CPU)
+            log_line(device->log, LOG_WARNING, "no GPU: running on the CPU device %s",
+                     chosen->info.name);
+    } else {
         result = gpu_select_fail(device->log, list, count, select);
-        goto error;
     }
-    device->physical = chosen->handle;
-    device->info = chosen->info;
-    device->limits = chosen->info.limits;
-    device->features = chosen->info.features;
-    if (!select && chosen->info.type == GPU_CPU)
-        log_line(device->log, LOG_WARNING, "no GPU: running on the CPU device %s",
-                 chosen->info.name);
-    struct gpu_family family = gpu_physical_family(&device->instance, chosen->handle);
-    device->family = family.index;
-    device->timestamp_bits = family.timestamp_bits;
-    VkPhysicalDeviceProperties2 properties = {.sType =
-                                                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
-    device->instance.GetPhysicalDeviceProperties2(chosen->handle, &properties);
-    device->timestamp_ns = properties.properties.limits.timestampPeriod;
-error:
     free(list);
     return result;
 }
 
-/* What lives as long as the device: queue, command pool, memory, pipelines. */
-static status open_device(struct gpu_device *device)
+static status make_device(struct gpu_device *device, const struct gpu_device_params *params)
 {
-    status result = create_handle(device);
+    status result = gpu_instance_init(device->log, params->get_proc,
+                                      params->validate ? device : NULL, &device->instance);
+    if (!result)
+        result = choose_physical(device, params->select);
+    if (!result)
+        result = create_handle(device);
+    if (!result)
+        result = gpu_loader_device(device);
+    if (!result)
+        device->vk.vkGetDeviceQueue(device->handle, device->family, 0, &device->queue);
+    return result;
+}
+
+/* ---- the caller's device ---- */
+
+static status check_external(struct logger *log, const struct gpu_device_params *params)
+{
+    const struct gpu_external *external = params->external;
+    const char *missing = !external->instance   ? "instance"
+                          : !external->physical ? "physical device"
+                          : !external->device   ? "device"
+                          : !external->queue    ? "queue"
+                                                : NULL;
+    if (missing)
+        return fail(log, STATUS_INVALID_ARGUMENT,
+                    "the caller's Vulkan objects: expected a %s, got a null handle", missing);
+    if (external->api_version < VK_API_VERSION_1_1)
+        return fail(log, STATUS_INVALID_ARGUMENT,
+                    "api_version: expected an instance made for Vulkan 1.1 or later, got %u.%u",
+                    VK_API_VERSION_MAJOR(external->api_version),
+                    VK_API_VERSION_MINOR(external->api_version));
+    if (!external->lock != !external->unlock)
+        return fail(log, STATUS_INVALID_ARGUMENT, "lock, unlock: expected both or neither");
+    if (params->select || params->validate)
+        return fail(log, STATUS_INVALID_ARGUMENT,
+                    "device, validate: expected none with the caller's Vulkan objects");
+    return STATUS_OK;
+}
+
+static status adopt_physical(struct gpu_device *device, const struct gpu_external *external)
+{
+    struct gpu_extensions present;
+    struct gpu_info info;
+    struct gpu_family family =
+        gpu_physical_family_at(&device->instance, external->physical, external->family);
+    status result =
+        gpu_physical_extensions(device->log, &device->instance, external->physical, &present);
     if (result)
         return result;
-    result = gpu_loader_device(device);
+    gpu_info_query(&device->instance, external->physical, &present, &info);
+    free(present.list);
+    if (info.api_version < VK_API_VERSION_1_1)
+        return fail(device->log, STATUS_UNSUPPORTED,
+                    "%s: expected Vulkan 1.1 or later, it has %u.%u", info.name,
+                    VK_API_VERSION_MAJOR(info.api_version), VK_API_VERSION_MINOR(info.api_version));
+    if (family.index == UINT32_MAX)
+        return fail(device->log, STATUS_INVALID_ARGUMENT,
+                    "queue_family: expected one of %s that computes, got %u", info.name,
+                    external->family);
+    info.index = UINT32_MAX; /* it was not chosen from a list */
+    set_physical(device, external->physical, &info, &family);
+    gpu_enable_keep(external->device_info, &device->features);
+    return STATUS_OK;
+}
+
+static status adopt_device(struct gpu_device *device, const struct gpu_device_params *params)
+{
+    const struct gpu_external *external = params->external;
+    device->external = true;
+    status result = check_external(device->log, params);
+    if (!result)
+        result = gpu_instance_adopt(device->log, params->get_proc, external->instance,
+                                    &device->instance);
+    if (!result)
+        result = adopt_physical(device, external);
     if (result)
         return result;
-    device->vk.vkGetDeviceQueue(device->handle, device->family, 0, &device->queue);
+    device->handle = external->device;
+    device->queue = external->queue;
+    device->lock = external->lock;
+    device->unlock = external->unlock;
+    device->lock_user = external->user;
+    return gpu_loader_device(device);
+}
+
+/* ---- both ---- */
+
+static void take_params(struct gpu_device *device, const struct gpu_device_params *params)
+{
+    device->store = params->store;
+    device->max_memory = params->max_memory;
+    device->max_submit_ms = params->max_submit_ms > 0   ? params->max_submit_ms
+                            : params->max_submit_ms < 0 ? (double)INFINITY
+                                                        : DEFAULT_SUBMIT_MS;
+    device->progress = params->progress;
+    device->progress_user = params->user;
+}
+
+/* What lives as long as the device: command pool, memory, pipelines. */
+static status open_parts(struct gpu_device *device)
+{
+    status result = STATUS_OK;
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                     .queueFamilyIndex = device->family};
@@ -192,11 +200,10 @@ status gpu_device_create(struct logger *log, const struct gpu_device_params *par
     if (!device)
         return fail(log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a device");
     device->log = log;
-    status result = gpu_instance_init(log, params->validate ? device : NULL, &device->instance);
+    take_params(device, params);
+    status result = params->external ? adopt_device(device, params) : make_device(device, params);
     if (!result)
-        result = choose_physical(device, params->select);
-    if (!result)
-        result = open_device(device);
+        result = open_parts(device);
     if (result) {
         gpu_device_destroy(device);
         return result;
@@ -205,18 +212,32 @@ status gpu_device_create(struct logger *log, const struct gpu_device_params *par
     return STATUS_OK;
 }
 
+/* The caller's queues run on: whoever submitted to them has waited for it. */
 void gpu_device_destroy(struct gpu_device *device)
 {
     if (!device)
         return;
     if (device->handle && device->vk.vkDestroyDevice) {
-        device->vk.vkDeviceWaitIdle(device->handle);
+        if (!device->external)
+            device->vk.vkDeviceWaitIdle(device->handle);
         gpu_pipelines_destroy(device);
         gpu_memory_destroy(device);
         if (device->commands)
             device->vk.vkDestroyCommandPool(device->handle, device->commands, NULL);
-        device->vk.vkDestroyDevice(device->handle, NULL);
+        if (!device->external)
+            device->vk.vkDestroyDevice(device->handle, NULL);
     }
     gpu_instance_finish(&device->instance);
     free(device);
+}
+
+VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
+                          VkFence fence)
+{
+    if (device->lock)
+        device->lock(device->lock_user);
+    VkResult result = device->vk.vkQueueSubmit(device->queue, count, submits, fence);
+    if (device->unlock)
+        device->unlock(device->lock_user);
+    return result;
 }

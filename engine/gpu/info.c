@@ -10,6 +10,7 @@ struct device_properties {
     VkPhysicalDeviceMaintenance3Properties maintenance3;
     VkPhysicalDeviceSubgroupProperties subgroup;
     VkPhysicalDeviceDriverProperties driver;
+    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host;
 };
 
 struct device_memory {
@@ -27,11 +28,18 @@ static void query_properties(const struct gpu_instance *instance, VkPhysicalDevi
     out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
     out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
     out->driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
+    out->host.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT;
     out->core.pNext = &out->id;
     out->id.pNext = &out->maintenance3;
     out->maintenance3.pNext = &out->subgroup;
-    if (gpu_extension_present(extensions, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME))
+    if (gpu_extension_present(extensions, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) {
+        out->driver.pNext = out->subgroup.pNext;
         out->subgroup.pNext = &out->driver;
+    }
+    if (gpu_extension_present(extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) {
+        out->host.pNext = out->subgroup.pNext;
+        out->subgroup.pNext = &out->host;
+    }
     instance->GetPhysicalDeviceProperties2(physical, &out->core);
 }
 
@@ -97,6 +105,7 @@ static void set_limits(struct gpu_limits *limits, const struct device_properties
         .buffer_offset = size_max(offset, 16),
         .copy_offset = size_max(core->optimalBufferCopyOffsetAlignment, 1),
         .noncoherent_atom = size_max(core->nonCoherentAtomSize, 1),
+        .host_import = properties->host.minImportedHostPointerAlignment,
         .group_invocations = core->maxComputeWorkGroupInvocations,
         .shared_bytes = core->maxComputeSharedMemorySize,
         .push_bytes = core->maxPushConstantsSize,
@@ -143,21 +152,16 @@ static void set_subgroup(struct gpu_features *features,
 static void set_features(const struct gpu_instance *instance, VkPhysicalDevice physical,
                          const struct gpu_extensions *extensions, struct gpu_features *features)
 {
-    VkPhysicalDeviceShaderFloat16Int8Features float16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
-    VkPhysicalDevice16BitStorageFeatures storage16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
-    VkPhysicalDeviceFeatures2 core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-                                      .pNext = &storage16};
-    if (gpu_extension_present(extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
-        storage16.pNext = &float16;
-    instance->GetPhysicalDeviceFeatures2(physical, &core);
-    features->storage16 = storage16.storageBuffer16BitAccess;
-    features->float16 = float16.shaderFloat16;
+    struct gpu_enable enable;
+    gpu_enable_query(instance, physical, extensions, &enable);
+    features->storage16 = enable.storage16.storageBuffer16BitAccess;
+    features->float16 = enable.float16.shaderFloat16;
+    features->cooperative_matrix = enable.matrix.matrix;
+    features->host_import =
+        gpu_extension_present(extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+    features->budget = gpu_extension_present(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     features->texel_f32 = has_texels(instance, physical, VK_FORMAT_R32G32B32A32_SFLOAT);
     features->texel_f16 = has_texels(instance, physical, VK_FORMAT_R16G16B16A16_SFLOAT);
-    features->cooperative_matrix = gpu_extension_present(extensions, "VK_KHR_cooperative_matrix") ||
-                                   gpu_extension_present(extensions, "VK_NV_cooperative_matrix");
     features->timestamps = gpu_physical_family(instance, physical).timestamp_bits > 0;
 }
 

@@ -136,11 +136,11 @@ static status create_handle(struct logger *log, struct gpu_device *validated,
     return STATUS_OK;
 }
 
-status gpu_instance_init(struct logger *log, struct gpu_device *validated,
-                         struct gpu_instance *instance)
+status gpu_instance_init(struct logger *log, PFN_vkGetInstanceProcAddr get_proc,
+                         struct gpu_device *validated, struct gpu_instance *instance)
 {
     *instance = (struct gpu_instance){0};
-    status result = gpu_loader_open(log, instance);
+    status result = gpu_loader_open(log, get_proc, instance);
     if (result)
         return result;
     if (validated &&
@@ -156,6 +156,21 @@ status gpu_instance_init(struct logger *log, struct gpu_device *validated,
         result = gpu_loader_instance(log, instance);
     if (!result && instance->handle && validated)
         result = open_messenger(validated, instance);
+    if (result)
+        gpu_instance_finish(instance);
+    return result;
+}
+
+status gpu_instance_adopt(struct logger *log, PFN_vkGetInstanceProcAddr get_proc, VkInstance handle,
+                          struct gpu_instance *instance)
+{
+    *instance = (struct gpu_instance){0};
+    status result = gpu_loader_open(log, get_proc, instance);
+    if (result)
+        return result;
+    instance->handle = handle;
+    result = gpu_loader_instance(log, instance);
+    instance->DestroyInstance = NULL; /* it is not ours to destroy */
     if (result)
         gpu_instance_finish(instance);
     return result;

@@ -6,8 +6,10 @@
 
 /* ---- loader.c ---- */
 
-/* Opens the Vulkan loader and finds its vkGetInstanceProcAddr. STATUS_NO_DEVICE without one. */
-status gpu_loader_open(struct logger *log, struct gpu_instance *instance);
+/* Opens the Vulkan loader and finds its vkGetInstanceProcAddr. STATUS_NO_DEVICE without one.
+ * get_proc: to be used in place of the loader's; NULL: the system's. */
+status gpu_loader_open(struct logger *log, PFN_vkGetInstanceProcAddr get_proc,
+                       struct gpu_instance *instance);
 /* Loads the functions of instance->handle; STATUS_NO_DEVICE when one is missing. */
 status gpu_loader_instance(struct logger *log, struct gpu_instance *instance);
 /* Loads the device functions that the engine calls. */
@@ -18,8 +20,11 @@ void gpu_loader_close(struct gpu_instance *instance);
 
 /* Opens the loader and makes an instance. With `validated` not NULL the validation layer is
  * enabled when it is installed, and reports to that device. Closes all again on failure. */
-status gpu_instance_init(struct logger *log, struct gpu_device *validated,
-                         struct gpu_instance *instance);
+status gpu_instance_init(struct logger *log, PFN_vkGetInstanceProcAddr get_proc,
+                         struct gpu_device *validated, struct gpu_instance *instance);
+/* Takes over an instance of the caller's, which gpu_instance_finish leaves alone. */
+status gpu_instance_adopt(struct logger *log, PFN_vkGetInstanceProcAddr get_proc, VkInstance handle,
+                          struct gpu_instance *instance);
 void gpu_instance_finish(struct gpu_instance *instance);
 
 /* ---- physical.c ---- */
@@ -41,6 +46,10 @@ struct gpu_family {
 struct gpu_family gpu_physical_family(const struct gpu_instance *instance,
                                       VkPhysicalDevice physical);
 
+/* The family of that index; .index is UINT32_MAX when there is none or it does not compute. */
+struct gpu_family gpu_physical_family_at(const struct gpu_instance *instance,
+                                         VkPhysicalDevice physical, uint32_t index);
+
 /* Extension names of a device or an instance. */
 struct gpu_extensions {
     VkExtensionProperties *list;
@@ -56,6 +65,29 @@ bool gpu_extension_present(const struct gpu_extensions *extensions, const char *
 /* Fills all of *info but index. */
 void gpu_info_query(const struct gpu_instance *instance, VkPhysicalDevice physical,
                     const struct gpu_extensions *extensions, struct gpu_info *info);
+
+/* ---- enable.c ---- */
+
+/* VkPhysicalDeviceCooperativeMatrixFeatures: NV's and KHR's differ in sType only. */
+struct gpu_matrix_features {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 matrix, robust_access;
+};
+
+/* What to make a device with, so that the engine can use all it knows. Points into itself. */
+struct gpu_enable {
+    const char *extensions[8]; /* static text */
+    uint32_t extension_count;
+    void *chain; /* the structs below that the device knows, for VkDeviceCreateInfo.pNext */
+    VkPhysicalDevice16BitStorageFeatures storage16;
+    VkPhysicalDeviceShaderFloat16Int8Features float16;
+    struct gpu_matrix_features matrix;
+};
+void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                      const struct gpu_extensions *present, struct gpu_enable *out);
+/* Switches off what a device was not made with; NULL: with nothing. */
+void gpu_enable_keep(const VkDeviceCreateInfo *info, struct gpu_features *features);
 
 /* ---- select.c ---- */
 

@@ -59,8 +59,12 @@ static void library_close(void *library)
 }
 #endif
 
-status gpu_loader_open(struct logger *log, struct gpu_instance *instance)
+status gpu_loader_open(struct logger *log, PFN_vkGetInstanceProcAddr get_proc,
+                       struct gpu_instance *instance)
 {
+    instance->get_proc = get_proc;
+    if (get_proc)
+        return STATUS_OK;
     for (size_t i = 0; i < ARRAY_SIZE(library_names) && !instance->library; i++)
         instance->library = library_open(library_names[i]);
     if (!instance->library)

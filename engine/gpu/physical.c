@@ -36,22 +36,47 @@ error:
                 gpu_result_text(result));
 }
 
+#define MAX_FAMILIES 32
+
+/* Returns their number. */
+static uint32_t query_families(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                               VkQueueFamilyProperties2 families[MAX_FAMILIES])
+{
+    uint32_t count = MAX_FAMILIES;
+    for (uint32_t i = 0; i < count; i++)
+        families[i] =
+            (VkQueueFamilyProperties2){.sType = VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2};
+    instance->GetPhysicalDeviceQueueFamilyProperties2(physical, &count, families);
+    return count;
+}
+
+static bool computes(const VkQueueFamilyProperties2 *family)
+{
+    return family->queueFamilyProperties.queueFlags & VK_QUEUE_COMPUTE_BIT &&
+           family->queueFamilyProperties.queueCount > 0;
+}
+
+struct gpu_family gpu_physical_family_at(const struct gpu_instance *instance,
+                                         VkPhysicalDevice physical, uint32_t index)
+{
+    VkQueueFamilyProperties2 families[MAX_FAMILIES];
+    uint32_t count = query_families(instance, physical, families);
+    if (index >= count || !computes(&families[index]))
+        return (struct gpu_family){.index = UINT32_MAX};
+    return (struct gpu_family){index, families[index].queueFamilyProperties.timestampValidBits};
+}
+
 struct gpu_family gpu_physical_family(const struct gpu_instance *instance,
                                       VkPhysicalDevice physical)
 {
-    VkQueueFamilyProperties2 families[32];
-    for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-        families[i] =
-            (VkQueueFamilyProperties2){.sType = VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2};
-    uint32_t count = ARRAY_SIZE(families);
-    instance->GetPhysicalDeviceQueueFamilyProperties2(physical, &count, families);
+    VkQueueFamilyProperties2 families[MAX_FAMILIES];
+    uint32_t count = query_families(instance, physical, families);
     struct gpu_family best = {.index = UINT32_MAX};
     for (uint32_t i = 0; i < count; i++) {
-        const VkQueueFamilyProperties *family = &families[i].queueFamilyProperties;
-        if (!(family->queueFlags & VK_QUEUE_COMPUTE_BIT) || family->queueCount == 0)
-            continue;
-        if (best.index == UINT32_MAX || (!best.timestamp_bits && family->timestampValidBits))
-            best = (struct gpu_family){i, family->timestampValidBits};
+        uint32_t bits = families[i].queueFamilyProperties.timestampValidBits;
+        if (computes(&families[i]) &&
+            (best.index == UINT32_MAX || (!best.timestamp_bits && bits > 0)))
+            best = (struct gpu_family){i, bits};
     }
     return best;
 }
@@ -140,7 +165,7 @@ status gpu_list(struct logger *log, struct gpu_info **infos, uint32_t *count)
     struct gpu_instance instance;
     struct gpu_physical *list = NULL;
     uint32_t listed = 0;
-    status result = gpu_instance_init(log, NULL, &instance);
+    status result = gpu_instance_init(log, NULL, NULL, &instance);
     if (result)
         return result;
     result = gpu_physical_list(log, &instance, &list, &listed);
