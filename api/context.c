@@ -1,8 +1,8 @@
 #include "context.h"
+#include "base/system.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static_assert(ADAMRA_OK == (int)STATUS_OK, "status");
 static_assert(ADAMRA_INVALID_ARGUMENT == (int)STATUS_INVALID_ARGUMENT, "status");
@@ -40,9 +40,7 @@ const char *adamra_version(void)
 
 double context_clock_ms(void)
 {
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+    return system_clock_ms();
 }
 
 /* Passes a line of the engine's log on to the caller's function. */

@@ -2,8 +2,9 @@
 #include "bench_html.h"
 #include "base/file.h"
 #include "bench_table.h"
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Two plots side by side on a desk, one on a phone, with type of a readable size on both. */
 #define PLOT_WIDTH  460.0
@@ -167,22 +168,22 @@ static status write_text(struct logger *log, const char *path, const struct repo
                          bool (*write)(FILE *, const struct report *))
 {
     struct file_writer writer;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
+    status result = file_writer_open(log, path, &writer);
+    if (result != STATUS_OK) {
+        return result;
+    }
+    int descriptor = dup(writer.descriptor); /* the stream closes its own */
+    FILE *stream = descriptor >= 0 ? fdopen(descriptor, "wb") : NULL;
     bool written = stream && write(stream, report) && !ferror(stream);
     written = stream && fclose(stream) == 0 && written;
-    status result = written ? file_writer_open(log, path, &writer)
-                            : fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for it", path);
-    if (result == STATUS_OK) {
-        result = file_writer_write(&writer, text, size);
-        if (result == STATUS_OK) {
-            result = file_writer_commit(&writer);
-        } else {
-            file_writer_discard(&writer);
-        }
+    if (written) {
+        return file_writer_commit(&writer);
     }
-    free(text);
+    result = fail(log, STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
+    if (descriptor >= 0 && !stream) {
+        close(descriptor);
+    }
+    file_writer_discard(&writer);
     return result;
 }
 

@@ -15,8 +15,8 @@ static bool is_skip(status result)
     return result == STATUS_OUT_OF_DEVICE_MEMORY || result == STATUS_UNSUPPORTED;
 }
 
-static void __attribute__((format(printf, 3, 4)))
-skip(struct bench_run *run, struct subject *subject, const char *format, ...)
+PRINTF_LIKE(3, 4)
+static void skip(struct bench_run *run, struct subject *subject, const char *format, ...)
 {
     char text[256];
     va_list list;

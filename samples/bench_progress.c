@@ -1,7 +1,7 @@
 #include "bench_progress.h"
 #include "bench_work.h"
+#include "platform.h"
 #include <math.h>
-#include <unistd.h>
 
 #define BAR_CELLS  24
 #define REDRAW_MS  100
@@ -9,7 +9,7 @@
 
 void progress_begin(struct progress *progress, uint32_t total, bool quiet, bool verbose)
 {
-    *progress = (struct progress){.bar = !quiet && isatty(STDERR_FILENO),
+    *progress = (struct progress){.bar = !quiet && platform_is_terminal(stderr),
                                   .lines = verbose && !quiet,
                                   .total = total,
                                   .start_ms = bench_clock_ms(),

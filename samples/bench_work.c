@@ -1,8 +1,8 @@
 #include "bench_work.h"
+#include "base/system.h"
 #include "ops/random.h"
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Sums of a whole attention: what rounding may do to a row, relative to its norm. */
 static const double tolerances[] = {[TYPE_F32] = 1e-3, [TYPE_F16] = 3e-2};
@@ -16,9 +16,7 @@ static const struct work_pass *const passes[] = {
 
 double bench_clock_ms(void)
 {
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+    return system_clock_ms();
 }
 
 /* ---- building ---- */

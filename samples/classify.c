@@ -11,12 +11,17 @@
 #define BATCH_TOKENS 65536
 #define LENGTH_STEP  64
 
+/* Where a text lies in the list. */
+struct place {
+    uint32_t size, index;
+};
+
 struct classifier {
     struct cli *cli;
     adamra_model *model;
     adamra_model_info info;
     struct text_list texts;
-    uint32_t *order;     /* positions of texts, by length */
+    struct place *order; /* of texts, by length */
     float *logits;       /* [texts, num_labels]; probabilities at the end */
     int32_t *tokens;     /* [BATCH_ROWS, n] */
     float *batch_logits; /* [BATCH_ROWS, num_labels] */
@@ -61,12 +66,11 @@ static status allocate(struct classifier *classifier)
     return STATUS_OK;
 }
 
-static int compare_lengths(const void *left, const void *right, void *texts)
+static int compare_lengths(const void *left, const void *right)
 {
-    uint32_t i = *(const uint32_t *)left, j = *(const uint32_t *)right;
-    const struct text *a = (const struct text *)texts + i, *b = (const struct text *)texts + j;
+    const struct place *a = left, *b = right;
     int order = (a->size > b->size) - (a->size < b->size);
-    return order ? order : (i > j) - (i < j);
+    return order ? order : (a->index > b->index) - (a->index < b->index);
 }
 
 /* Rows of the batch that starts at order[first], and its length in tokens. */
@@ -74,7 +78,7 @@ static uint32_t plan_batch(const struct classifier *classifier, uint32_t first, 
 {
     uint32_t rows = 0;
     while (rows < BATCH_ROWS && first + rows < classifier->texts.count) {
-        const struct text *text = &classifier->texts.items[classifier->order[first + rows]];
+        const struct text *text = &classifier->texts.items[classifier->order[first + rows].index];
         uint64_t length =
             size_min(size_round_up(text->size, LENGTH_STEP), classifier->info.max_tokens);
         if (rows > 0 && length * (rows + 1) > BATCH_TOKENS) {
@@ -90,7 +94,7 @@ static status run_batch(struct classifier *classifier, uint32_t first, uint32_t 
 {
     uint32_t lengths[BATCH_ROWS], labels = classifier->info.num_labels;
     for (uint32_t row = 0; row < rows; row++) {
-        const struct text *text = &classifier->texts.items[classifier->order[first + row]];
+        const struct text *text = &classifier->texts.items[classifier->order[first + row].index];
         int32_t *tokens = classifier->tokens + (size_t)row * n;
         lengths[row] = text->size;
         for (uint32_t i = 0; i < n; i++) {
@@ -100,7 +104,7 @@ static status run_batch(struct classifier *classifier, uint32_t first, uint32_t 
     status result = cli_status(adamra_model_run(classifier->model, classifier->tokens, rows, n,
                                                 lengths, classifier->batch_logits, NULL));
     for (uint32_t row = 0; result == STATUS_OK && row < rows; row++) {
-        memcpy(classifier->logits + (size_t)classifier->order[first + row] * labels,
+        memcpy(classifier->logits + (size_t)classifier->order[first + row].index * labels,
                classifier->batch_logits + (size_t)row * labels, labels * sizeof(float));
     }
     return result;
@@ -111,10 +115,9 @@ static status run_batches(struct classifier *classifier)
     uint32_t count = classifier->texts.count, n = 0, rows;
     status result = STATUS_OK;
     for (uint32_t i = 0; i < count; i++) {
-        classifier->order[i] = i;
+        classifier->order[i] = (struct place){classifier->texts.items[i].size, i};
     }
-    qsort_r(classifier->order, count, sizeof(*classifier->order), compare_lengths,
-            classifier->texts.items);
+    qsort(classifier->order, count, sizeof(*classifier->order), compare_lengths);
     for (uint32_t i = 0; result == STATUS_OK && i < count && !cli_interrupted(); i += rows) {
         rows = plan_batch(classifier, i, &n);
         result = run_batch(classifier, i, rows, n);

@@ -1,11 +1,10 @@
 /* adamra: the command line program. See `adamra --help` and adamra.1. */
 #include "cli.h"
+#include "platform.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 _Static_assert((int)ADAMRA_INVALID_ARGUMENT == (int)STATUS_INVALID_ARGUMENT &&
                    (int)ADAMRA_DRIVER == (int)STATUS_DRIVER,
@@ -39,8 +38,7 @@ static const int exit_codes[STATUS_COUNT] = {
     [STATUS_OK] = 0,        [STATUS_INVALID_ARGUMENT] = 2,   [STATUS_BAD_INPUT] = 3,
     [STATUS_IO] = 1,        [STATUS_OUT_OF_HOST_MEMORY] = 1, [STATUS_OUT_OF_DEVICE_MEMORY] = 1,
     [STATUS_NO_DEVICE] = 4, [STATUS_DEVICE_LOST] = 1,        [STATUS_UNSUPPORTED] = 1,
-    [STATUS_DRIVER] = 1,
-    [STATUS_CANCELLED] = 130,
+    [STATUS_DRIVER] = 1,    [STATUS_CANCELLED] = 130,
 };
 
 #define EXIT_INTERRUPTED 130
@@ -55,40 +53,9 @@ static void note_interrupt(int signal)
     interrupted = 1;
 }
 
-/* The second Ctrl-C ends the program at once; reads are not restarted, so that the first one also
- * ends a wait for standard input. */
-static void catch_interrupts(void)
-{
-    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-}
-
 bool cli_interrupted(void)
 {
     return interrupted != 0;
-}
-
-/* ---- standard streams ---- */
-
-/* A stream that is closed would become the next file that is opened: a driver's cache, say, which
- * messages or -o /dev/stdout would then overwrite. Opened for the wrong direction, it fails as a
- * closed one does; /dev/full also refuses what is written to it by the name /dev/stdout. */
-static void occupy_closed_streams(void)
-{
-    static const struct {
-        const char *path;
-        int mode;
-    } stand_ins[] = {
-        [STDIN_FILENO] = {"/dev/null", O_WRONLY},
-        [STDOUT_FILENO] = {"/dev/full", O_RDONLY},
-        [STDERR_FILENO] = {"/dev/full", O_RDONLY},
-    };
-    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
-        if (fcntl(stream, F_GETFD) < 0) {
-            (void)open(stand_ins[stream].path, stand_ins[stream].mode);
-        }
-    }
 }
 
 /* ---- messages ---- */
@@ -222,10 +189,13 @@ static status dispatch(struct cli *cli)
 
 int main(int argc, char **argv)
 {
-    struct cli cli = {.argc = argc, .argv = argv};
+    struct cli cli = {.argc = argc, .argv = platform_start(argc, argv)};
     cli.log = (struct logger){.write = print_message, .user = &cli};
-    occupy_closed_streams();
-    catch_interrupts();
+    if (!cli.argv) {
+        fail(&cli.log, STATUS_OUT_OF_HOST_MEMORY, "no memory for the arguments");
+        return exit_codes[STATUS_OUT_OF_HOST_MEMORY];
+    }
+    platform_catch_interrupt(note_interrupt);
     status result = dispatch(&cli);
     status flushed = flush_results(&cli.log);
     adamra_context_destroy(cli.context);

@@ -1,4 +1,6 @@
 #include "texts.h"
+#include "base/system.h"
+#include "platform.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -36,7 +38,11 @@ static status add_text(struct logger *log, struct text_list *list, const char *n
 
 static status open_input(struct logger *log, const char *name, FILE **out)
 {
-    *out = strcmp(name, "-") ? fopen(name, "rb") : stdin;
+    *out = stdin;
+    if (strcmp(name, "-") != 0) {
+        int descriptor = system_open(name, SYSTEM_READ);
+        *out = descriptor >= 0 ? fdopen(descriptor, "rb") : NULL;
+    }
     return *out ? STATUS_OK
                 : fail(log, STATUS_IO, "%s: cannot be opened: %s", name, strerror(errno));
 }
@@ -138,8 +144,8 @@ static status add_json_lines(struct logger *log, struct text_list *list, const c
     size_t space = 0;
     ssize_t size;
     uint32_t before = list->count;
-    for (uint64_t number = 1; result == STATUS_OK && (size = getline(&line, &space, stream)) > 0;
-         number++) {
+    for (uint64_t number = 1;
+         result == STATUS_OK && (size = platform_getline(&line, &space, stream)) > 0; number++) {
         char *place = make_place(name, number);
         if (!place) {
             result = fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for its name", name);

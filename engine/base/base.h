@@ -39,13 +39,17 @@ struct logger {
     char error[1024]; /* the last text given to `fail`, one line, no newline at its end */
 };
 
+#ifdef __MINGW32__ /* else %zu is not known there */
+#define PRINTF_LIKE(format_at, first_at) __attribute__((format(gnu_printf, format_at, first_at)))
+#else
+#define PRINTF_LIKE(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
+#endif
+
 /* Writes one line (no newline needed). `log` may be NULL: nothing happens. */
-void log_line(struct logger *log, enum log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_line(struct logger *log, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Keeps the text in log->error, logs it at LOG_ERROR, returns `code`. `log` may be NULL. */
-status fail(struct logger *log, status code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+status fail(struct logger *log, status code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* ---- sizes ---- */
 

@@ -1,15 +1,15 @@
 #include "base/file.h"
+#include "base/system.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define STREAM_MAX  ((size_t)1 << 30) /* a device may never end */
 #define STREAM_STEP ((size_t)1 << 16)
+#define CALL_MAX    ((size_t)1 << 30) /* bytes of one read or write: an int on Windows */
 #define NAME_TRIES  1000
 
 /* ---- reading ---- */
@@ -18,7 +18,7 @@ static ssize_t read_some(int descriptor, void *bytes, size_t size)
 {
     ssize_t count;
     do
-        count = read(descriptor, bytes, size);
+        count = read(descriptor, bytes, (unsigned)size_min(size, CALL_MAX));
     while (count < 0 && errno == EINTR);
     return count;
 }
@@ -46,9 +46,10 @@ static int map_file(int descriptor, uint64_t size, struct file_view *view)
 {
     if (size > SIZE_MAX)
         return EFBIG;
-    void *memory = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (memory == MAP_FAILED)
-        return errno;
+    void *memory;
+    int error = system_map(descriptor, (size_t)size, &memory);
+    if (error)
+        return error;
     *view =
         (struct file_view){.bytes = memory, .size = (size_t)size, .memory = memory, .mapped = true};
     return 0;
@@ -57,7 +58,7 @@ static int map_file(int descriptor, uint64_t size, struct file_view *view)
 status file_view_open(struct logger *log, const char *path, struct file_view *view)
 {
     *view = (struct file_view){0};
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = system_open(path, SYSTEM_READ);
     if (descriptor < 0)
         return fail(log, STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
     struct stat info;
@@ -79,7 +80,7 @@ status file_view_open(struct logger *log, const char *path, struct file_view *vi
 void file_view_finish(struct file_view *view)
 {
     if (view->mapped)
-        munmap(view->memory, view->size);
+        system_unmap(view->memory, view->size);
     else
         free(view->memory);
     *view = (struct file_view){0};
@@ -110,7 +111,7 @@ static int open_temporary(struct file_writer *writer)
         return ENOMEM;
     for (int i = 0; i < NAME_TRIES; i++) {
         snprintf(writer->temporary, size, "%s.tmp%ld-%d", writer->target, (long)getpid(), i);
-        writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        writer->descriptor = system_open(writer->temporary, SYSTEM_CREATE);
         if (writer->descriptor >= 0)
             return 0;
         if (errno != EEXIST)
@@ -125,26 +126,21 @@ static int open_temporary(struct file_writer *writer)
 /* 0 or an errno */
 static int open_target(struct file_writer *writer)
 {
-    struct stat info, link;
-    bool exists = stat(writer->path, &info) == 0;
-    int error = exists ? 0 : errno;
-    /* A link that leads nowhere is not a name that is free: it may be /dev/stdout. */
-    if (!exists && (error != ENOENT || lstat(writer->path, &link) == 0))
+    enum system_kind kind;
+    int error = system_kind(writer->path, &kind);
+    if (error)
         return error;
-    if (exists && !S_ISREG(info.st_mode)) {
-        writer->descriptor = open(writer->path, O_WRONLY | O_CLOEXEC);
+    if (kind == SYSTEM_OTHER) {
+        writer->descriptor = system_open(writer->path, SYSTEM_WRITE);
         return writer->descriptor < 0 ? errno : 0;
     }
-    writer->target = exists ? realpath(writer->path, NULL) : strdup(writer->path);
+    writer->target = kind == SYSTEM_FILE ? system_resolve(writer->path) : strdup(writer->path);
     if (!writer->target)
         return errno;
     error = open_temporary(writer);
-    if (error)
-        return error;
-    /* The old file's permissions, where the file system has any: not worth failing for. */
-    if (exists)
-        (void)fchmod(writer->descriptor, info.st_mode & 0777);
-    return 0;
+    if (!error && kind == SYSTEM_FILE)
+        system_copy_permissions(writer->descriptor, writer->target);
+    return error;
 }
 
 status file_writer_open(struct logger *log, const char *path, struct file_writer *writer)
@@ -162,7 +158,7 @@ status file_writer_write(struct file_writer *writer, const void *bytes, size_t s
 {
     const char *next = bytes;
     while (size > 0) {
-        ssize_t count = write(writer->descriptor, next, size);
+        ssize_t count = write(writer->descriptor, next, (unsigned)size_min(size, CALL_MAX));
         if (count < 0 && errno == EINTR)
             continue;
         if (count <= 0)
@@ -176,15 +172,14 @@ status file_writer_write(struct file_writer *writer, const void *bytes, size_t s
 /* 0 or an errno. The order matters: the name must never show a file that is not on disk. */
 static int put_in_place(struct file_writer *writer)
 {
-    if (writer->temporary && fsync(writer->descriptor) != 0)
-        return errno;
+    int error = writer->temporary ? system_sync(writer->descriptor) : 0;
+    if (error)
+        return error;
     int descriptor = writer->descriptor;
     writer->descriptor = -1; /* closed, whatever close says */
     if (close(descriptor) != 0)
         return errno;
-    if (writer->temporary && rename(writer->temporary, writer->target) != 0)
-        return errno;
-    return 0;
+    return writer->temporary ? system_replace(writer->temporary, writer->target) : 0;
 }
 
 status file_writer_commit(struct file_writer *writer)
@@ -202,6 +197,6 @@ status file_writer_commit(struct file_writer *writer)
 void file_writer_discard(struct file_writer *writer)
 {
     if (writer->temporary)
-        unlink(writer->temporary);
+        (void)system_remove(writer->temporary);
     finish_writer(writer);
 }

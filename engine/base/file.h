@@ -1,5 +1,5 @@
-/* file: whole files as bytes, and files that are replaced in one step. The engine's only calls of
- * the operating system's file interface are in file.c. */
+/* file: whole files as bytes, and files that are replaced in one step. What differs
+ * between operating systems is in system.h. */
 #ifndef FILE_H
 #define FILE_H
 

@@ -23,8 +23,8 @@ const char *status_text(status code)
 }
 
 /* Formats one line. Messages quote names from files, so control characters become '?'. */
-__attribute__((format(printf, 3, 0))) static void format_line(char *text, size_t size,
-                                                              const char *format, va_list arguments)
+PRINTF_LIKE(3, 0)
+static void format_line(char *text, size_t size, const char *format, va_list arguments)
 {
     static const char cut[] = "...";
     int length = vsnprintf(text, size, format, arguments);

@@ -1,0 +1,89 @@
+#include "base/system.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+double system_clock_ms(void)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+static int code(int result)
+{
+    return result == 0 ? 0 : errno;
+}
+
+int system_open(const char *path, enum system_open how)
+{
+    static const int flags[] = {[SYSTEM_READ] = O_RDONLY,
+                                [SYSTEM_WRITE] = O_WRONLY,
+                                [SYSTEM_CREATE] = O_WRONLY | O_CREAT | O_EXCL};
+    return open(path, flags[how] | O_CLOEXEC, 0666);
+}
+
+int system_map(int descriptor, size_t size, void **memory)
+{
+    void *mapped = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (mapped == MAP_FAILED)
+        return errno;
+    *memory = mapped;
+    return 0;
+}
+
+void system_unmap(void *memory, size_t size)
+{
+    munmap(memory, size);
+}
+
+int system_sync(int descriptor)
+{
+    return code(fsync(descriptor));
+}
+
+int system_kind(const char *path, enum system_kind *kind)
+{
+    struct stat info, link;
+    int error = code(stat(path, &info));
+    if (!error)
+        *kind = S_ISREG(info.st_mode) ? SYSTEM_FILE : SYSTEM_OTHER;
+    else if (error != ENOENT || lstat(path, &link) == 0)
+        return error;
+    else
+        *kind = SYSTEM_FREE;
+    return 0;
+}
+
+char *system_resolve(const char *path)
+{
+    return realpath(path, NULL);
+}
+
+void system_copy_permissions(int descriptor, const char *path)
+{
+    struct stat info;
+    /* A file system without permissions is no reason to fail. */
+    if (stat(path, &info) == 0)
+        (void)!fchmod(descriptor, info.st_mode & 0777);
+}
+
+int system_replace(const char *from, const char *to)
+{
+    return code(rename(from, to));
+}
+
+int system_remove(const char *path)
+{
+    return code(unlink(path));
+}
+
+int system_make_folder(const char *path)
+{
+    return code(mkdir(path, 0700));
+}

@@ -1,0 +1,21 @@
+/* platform: what operating systems do differently and only the program needs; platform_posix.c and
+ * platform_windows.c define it, one of which is built. Files are the business of base/system.h. */
+#ifndef PLATFORM_H
+#define PLATFORM_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* Prepares the standard streams: bytes go through unchanged, and what is closed stays unused.
+ * Returns the arguments in UTF-8, which live as long as the program; NULL: no memory. */
+char **platform_start(int argc, char **argv);
+/* Calls `handler` at the first Ctrl-C, which also ends a wait for input where the system can do
+ * that; the second one ends the program. */
+void platform_catch_interrupt(void (*handler)(int signal));
+/* Whether the stream is a terminal that understands ANSI's escape sequences. */
+bool platform_is_terminal(FILE *stream);
+/* POSIX's getline. */
+ssize_t platform_getline(char **line, size_t *space, FILE *stream);
+
+#endif

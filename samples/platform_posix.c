@@ -1,0 +1,48 @@
+#include "platform.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+/* A stream that is closed would become the next file that is opened: a driver's cache, say, which
+ * messages or -o /dev/stdout would then overwrite. Opened for the wrong direction, it fails as a
+ * closed one does; /dev/full also refuses what is written to it by the name /dev/stdout. */
+static void occupy_closed_streams(void)
+{
+    static const struct {
+        const char *path;
+        int mode;
+    } stand_ins[] = {
+        [STDIN_FILENO] = {"/dev/null", O_WRONLY},
+        [STDOUT_FILENO] = {"/dev/full", O_RDONLY},
+        [STDERR_FILENO] = {"/dev/full", O_RDONLY},
+    };
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+        if (fcntl(stream, F_GETFD) < 0) {
+            (void)open(stand_ins[stream].path, stand_ins[stream].mode);
+        }
+    }
+}
+
+char **platform_start(int argc, char **argv)
+{
+    (void)argc;
+    occupy_closed_streams();
+    return argv;
+}
+
+void platform_catch_interrupt(void (*handler)(int signal))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool platform_is_terminal(FILE *stream)
+{
+    return isatty(fileno(stream)) != 0;
+}
+
+ssize_t platform_getline(char **line, size_t *space, FILE *stream)
+{
+    return getline(line, space, stream);
+}
