@@ -96,12 +96,16 @@ struct pool_params {
 /* Partial states of one head: for stretch s of (b, g),
  *   P[dk4*4][dv4] = sum over the stretch's segments j of phi(k_j) v_j^T, z[dk4] = sum phi(k_j)
  * k_j, v_j pooled over `rate` rows as they are read. Rows may be pooled already: then keys counts
- * them and L_b is divided by `divisor` (rounded up) first. Rows >= dk of P and z are 0. */
+ * them and L_b is divided by `divisor` (rounded up) first. Rows >= dk of P and z are 0.
+ * continue: the sums start from what is in P. They are made segment by segment in rising order by
+ * every kernel, so a stretch may be cut between any two segments of its head (rows at a multiple of
+ * rate) and taken up in later calls, in order, without changing a bit. */
 #define STATE_K       0
 #define STATE_V       1
 #define STATE_LENGTHS 2 /* u32 [B] */
 #define STATE_P       3 /* f32 */
 #define OPTION_FEATURE 1 /* FEATURE_...; with OPTION_POOLING */
+#define OPTION_CONTINUE 2 /* 1: add to P instead of overwriting it */
 #define FEATURE_ELU1 0
 #define FEATURE_RELU 1
 struct state_params {

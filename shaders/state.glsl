@@ -2,7 +2,8 @@
 layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
 layout(constant_id = ID_OPTION + OPTION_FEATURE) const uint feature_kind = FEATURE_ELU1;
 WORDS_IN(lengths, STATE_LENGTHS)
-layout(set = 0, binding = STATE_P, std430) writeonly buffer p_buffer { vec4 partial[]; };
+layout(constant_id = ID_OPTION + OPTION_CONTINUE) const uint continued = 0;
+layout(set = 0, binding = STATE_P, std430) buffer p_buffer { vec4 partial[]; };
 PUSH(state_params)
 
 struct state_tile {
@@ -42,14 +43,35 @@ vec4 phi_k(vec4 x, uint quad)
     return mix(vec4(0), feature_map(feature_kind, x), real);
 }
 
+uint state_at(state_tile s, uint feature, uint column)
+{
+    return s.out_block + feature * p.dv4 + column - p.items.base[STATE_P];
+}
+
+uint normaliser_at(state_tile s, uint quad)
+{
+    return s.out_block + (p.dk + 3) / 4 * 4 * p.dv4 + quad - p.items.base[STATE_P];
+}
+
+// What a sum starts from, and where it ends; nothing past the last feature or column.
+vec4 first_state(state_tile s, uint feature, uint column)
+{
+    if (continued == 0 || feature >= (p.dk + 3) / 4 * 4 || column >= p.dv4) return vec4(0);
+    return partial[state_at(s, feature, column)];
+}
+
 void store_state(state_tile s, uint feature, uint column, vec4 sum)
 {
-    if (feature < (p.dk + 3) / 4 * 4 && column < p.dv4)
-        partial[s.out_block + feature * p.dv4 + column - p.items.base[STATE_P]] = sum;
+    if (feature < (p.dk + 3) / 4 * 4 && column < p.dv4) partial[state_at(s, feature, column)] = sum;
+}
+
+vec4 first_normaliser(state_tile s, uint quad)
+{
+    if (continued == 0 || quad >= (p.dk + 3) / 4) return vec4(0);
+    return partial[normaliser_at(s, quad)];
 }
 
 void store_normaliser(state_tile s, uint quad, vec4 z)
 {
-    const uint dk4 = (p.dk + 3) / 4;
-    if (quad < dk4) partial[s.out_block + dk4 * 4 * p.dv4 + quad - p.items.base[STATE_P]] = z;
+    if (quad < (p.dk + 3) / 4) partial[normaliser_at(s, quad)] = z;
 }

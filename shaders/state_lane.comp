@@ -63,9 +63,11 @@ void main()
     [[unroll]] for (uint c = 0; c < QUADS; c++)
         columns[c] = min(s.column + c * SG + lane, p.dv4 - 1);
     vec4 sum[FEATURES][QUADS], z[LANES];
-    [[unroll]] for (uint f = 0; f < LANES; f++) z[f] = vec4(0);
+    [[unroll]] for (uint f = 0; f < LANES; f++)
+        z[f] = first_normaliser(s, s.feature + f * SG + lane);
     [[unroll]] for (uint f = 0; f < FEATURES; f++)
-        [[unroll]] for (uint c = 0; c < QUADS; c++) sum[f][c] = vec4(0);
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            sum[f][c] = first_state(s, s.feature * 4 + f, s.column + c * SG + lane);
     for (uint j = s.first; j < s.end; j += STEP) {
         vec4 x[STEP][LANES], y[STEP][QUADS];
         load_segments(s, j, features, columns, x, y);

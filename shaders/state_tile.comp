@@ -19,8 +19,12 @@ void main()
     BEGIN_ITEM(item);
     const state_tile s = state_locate(item, 16, 16);
     const uint t = gl_LocalInvocationIndex, column = t & 15, block = t >> 4; // 8 features each
-    vec4 sum[8], z = vec4(0);
-    [[unroll]] for (uint i = 0; i < 8; i++) sum[i] = vec4(0);
+    // feature of the normaliser that this invocation sums: one of the first 64
+    const uint quad = s.feature + (t >> 2 & 15), part = t & 3;
+    vec4 sum[8];
+    [[unroll]] for (uint i = 0; i < 8; i++)
+        sum[i] = first_state(s, s.feature * 4 + block * 8 + i, s.column + column);
+    float z = first_normaliser(s, quad)[part];
     for (uint j0 = s.first; j0 < s.end; j0 += 16) {
         [[unroll]] for (uint i = 0; i < 2; i++) {
             const uint at = t + i * 128, j = j0 + (at >> 4);
@@ -30,9 +34,10 @@ void main()
             if (j < s.end && s.column + column < p.dv4) y = pool_v(s, j, s.column + column);
             k_tile[at] = x;
             v_tile[at] = y;
-            z += x;
         }
         barrier();
+        if (t < 64)
+            [[unroll]] for (uint j = 0; j < 16; j++) z += k_tile[j * 16 + (t >> 2)][part];
         [[unroll]] for (uint j = 0; j < 16; j++) {
             const vec4 y = v_tile[j * 16 + column];
             const vec4 low = k_tile[j * 16 + block * 2], high = k_tile[j * 16 + block * 2 + 1];
@@ -45,10 +50,5 @@ void main()
     }
     [[unroll]] for (uint i = 0; i < 8; i++)
         store_state(s, s.feature * 4 + block * 8 + i, s.column + column, sum[i]);
-    k_tile[t] = z; // z of quad `column` lies in eight parts: add them in order
-    barrier();
-    if (t < 16 && s.column == 0) {
-        [[unroll]] for (uint i = 1; i < 8; i++) z += k_tile[i * 16 + t];
-        store_normaliser(s, s.feature + t, z);
-    }
+    if (t < 64 && s.column == 0 && quad < (p.dk + 3) / 4) partial[normaliser_at(s, quad)][part] = z;
 }

@@ -18,6 +18,7 @@
     ROW(gpu_pieces) \
     ROW(ops) \
     ROW(ops_reference) \
+    ROW(state) \
     ROW(graph) \
     ROW(plan) \
     ROW(attention) \

@@ -28,17 +28,25 @@ static double feature(const struct op_call *call, const struct stretch *s, uint6
     return feature_map(call->options[OPTION_FEATURE], segment(call, s, STATE_K, j, f));
 }
 
+/* What the sum of element `at` of P starts from. */
+static double first_sum(const struct op_call *call, uint64_t at)
+{
+    return call->options[OPTION_CONTINUE] ? tensor_get(&call->tensors[STATE_P], at) : 0;
+}
+
 /* Columns [column, column + count) of row f of P. */
 static void state_block(const struct op_call *call, const struct stretch *s, uint64_t f,
                         uint32_t column, uint32_t count)
 {
-    double sum[REFERENCE_COLUMNS] = {0};
+    double sum[REFERENCE_COLUMNS];
+    uint64_t at = s->p + f * 4 * call->params.state.dv4 + column;
+    for (uint32_t c = 0; c < count; c++)
+        sum[c] = first_sum(call, at + c);
     for (uint64_t j = s->first; j < s->end; j++) {
         double x = feature(call, s, j, f);
         for (uint32_t c = 0; c < count; c++)
             sum[c] += x * segment(call, s, STATE_V, j, column + c);
     }
-    uint64_t at = s->p + f * 4 * call->params.state.dv4 + column;
     for (uint32_t c = 0; c < count; c++)
         tensor_set(&call->tensors[STATE_P], at + c, sum[c]);
 }
@@ -47,12 +55,13 @@ static void state_stretch(const struct op_call *call, const struct stretch *s)
 {
     uint32_t features = (call->params.state.dk + 3) / 4 * 4, columns = 4 * call->params.state.dv4;
     for (uint32_t f = 0; f < features; f++) {
-        double z = 0;
+        uint64_t at = s->p + (uint64_t)features * columns + f;
+        double z = first_sum(call, at);
         for (uint32_t c = 0; c < columns; c += REFERENCE_COLUMNS)
             state_block(call, s, f, c, (uint32_t)size_min(REFERENCE_COLUMNS, columns - c));
         for (uint64_t j = s->first; j < s->end; j++)
             z += feature(call, s, j, f);
-        tensor_set(&call->tensors[STATE_P], s->p + (uint64_t)features * columns + f, z);
+        tensor_set(&call->tensors[STATE_P], at, z);
     }
 }
 
@@ -82,7 +91,7 @@ void state_cost(const struct op_call *call, double *operations, double *bytes)
     *operations = blocks * 2 * dk * dv * (double)size_div_up(p->keys, p->rate);
     *bytes = blocks * (keys * dk * element_bytes(call->tensors[STATE_K].type) +
                        keys * dv * element_bytes(call->tensors[STATE_V].type) +
-                       4.0 * p->stretches * dk * (dv + 1));
+                       (call->options[OPTION_CONTINUE] ? 8.0 : 4.0) * p->stretches * dk * (dv + 1));
 }
 
 void state_example(struct random *random, enum element_type type, struct op_call *call)
@@ -99,6 +108,7 @@ void state_example(struct random *random, enum element_type type, struct op_call
     p->stretches = (uint32_t)size_div_up(size_div_up(p->keys, p->rate), p->per_stretch);
     call->options[OPTION_POOLING] = random_between(random, POOLING_MEAN, POOLING_MAX);
     call->options[OPTION_FEATURE] = random_between(random, FEATURE_ELU1, FEATURE_RELU);
+    call->options[OPTION_CONTINUE] = random_between(random, 0, 1);
     uint32_t dk4 = (p->dk + 3) / 4, block = dk4 * 4 * p->dv4 + dk4;
     struct span_layout k = example_layout(random, p->groups, 1, p->keys, dk4);
     struct span_layout v = example_layout(random, p->groups, 1, p->keys, p->dv4);
@@ -119,8 +129,21 @@ void state_example(struct random *random, enum element_type type, struct op_call
                    4 * (uint64_t)(p->p_start + p->batch * p->groups * p->p_group));
 }
 
+/* Fills the blocks that are continued from, and not what lies between them. */
+static void fill_blocks(struct random *random, const struct op_call *call)
+{
+    const struct state_params *p = &call->params.state;
+    uint64_t dk4 = size_div_up(p->dk, 4), elements = 4 * p->stretches * (dk4 * 4 * p->dv4 + dk4);
+    for (uint64_t bg = 0; bg < (uint64_t)p->batch * p->groups; bg++)
+        for (uint64_t i = 0; i < elements; i++)
+            tensor_set(&call->tensors[STATE_P], 4 * (p->p_start + bg * p->p_group) + i,
+                       random_normal(random));
+}
+
 void state_prepare(struct random *random, const struct op_call *call)
 {
     const struct state_params *p = &call->params.state;
+    if (call->options[OPTION_CONTINUE])
+        fill_blocks(random, call);
     example_lengths(random, &call->tensors[STATE_LENGTHS], p->keys * p->divisor);
 }
