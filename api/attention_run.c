@@ -204,6 +204,7 @@ static status run(struct adamra_attention *attention, const adamra_attention_io 
         result = download(attention, io);
     if (result)
         return result;
+    timing->submissions = gpu_commands_submissions(plan_commands(attention->plan));
     timing->operations = form->operations;
     timing->bytes = form->bytes;
     count_memory(attention, timing);

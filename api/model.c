@@ -306,6 +306,7 @@ static void add_timing(const struct adamra_model *model, const struct model_plan
         timing->device_ms = -1;
     else
         timing->device_ms += device_ms;
+    timing->submissions += gpu_commands_submissions(plan_commands(slot->plan));
     timing->operations += slot->operations;
     timing->bytes += slot->bytes;
     timing->input_bytes = size_max(timing->input_bytes, input);
@@ -339,6 +340,7 @@ adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens, uint3
         return ADAMRA_INVALID_ARGUMENT;
     struct model_batch all = {
         .tokens = tokens, .lengths = lengths, .count = batch, .n = n, .logits = logits};
+    struct gpu_device *device = model->context->device;
     adamra_timing total = {0};
     double start = context_clock_ms();
     status result = check_batch(model, &all);
@@ -350,9 +352,15 @@ adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens, uint3
                                     .count = (uint32_t)size_min(rows, batch - first),
                                     .n = n,
                                     .logits = logits + (size_t)first * model->config.num_labels};
-        result = run_slice(model, &slice, &total);
+        device->progress_from = (double)first / batch;
         first += slice.count;
+        device->progress_to = (double)first / batch;
+        result = run_slice(model, &slice, &total);
+        if (result == STATUS_OK && first < batch)
+            result = gpu_progress(device, 1);
     }
+    device->progress_from = 0;
+    device->progress_to = 1;
     total.host_ms = context_clock_ms() - start;
     if (result == STATUS_OK && timing)
         *timing = total;

@@ -16,6 +16,7 @@
     ROW(gpu_reflect) \
     ROW(gpu_record) \
     ROW(gpu_pieces) \
+    ROW(submit) \
     ROW(ops) \
     ROW(ops_reference) \
     ROW(state) \

@@ -166,7 +166,7 @@ START_TEST(every_piece_keeps_to_the_limits)
     uint32_t pieces = 0;
     large_init(&large, views[_i].kind, views[_i].format);
     for (uint64_t first = 0; first < ITEMS; first = piece.end, pieces++) {
-        ck_assert_ok(gpu_piece_next(&large.device, &large.dispatch, first, &piece));
+        ck_assert_ok(gpu_piece_next(&large.device, &large.dispatch, first, UINT64_MAX, &piece));
         const struct gpu_window *window = &piece.windows[0];
         ck_assert_uint_eq(piece.first, first);
         ck_assert_uint_gt(piece.end, first);
@@ -194,7 +194,7 @@ START_TEST(groups_are_rows_of_one_length)
     struct gpu_piece piece;
     large_init(&large, GPU_BINDING_STORAGE, GPU_RGBA32F);
     large.device.limits.storage_range = UINT64_MAX;
-    ck_assert_ok(gpu_piece_next(&large.device, &large.dispatch, 0, &piece));
+    ck_assert_ok(gpu_piece_next(&large.device, &large.dispatch, 0, UINT64_MAX, &piece));
     ck_assert_uint_eq(piece.end, ITEMS);
     ck_assert_uint_eq(piece.groups_y, 32769);
     ck_assert_uint_lt((uint64_t)piece.groups_x * piece.groups_y - ITEMS, piece.groups_y);

@@ -20,14 +20,51 @@ struct gpu_touch {
     uint32_t access; /* enum gpu_access bits */
 };
 
+/* A command buffer of the list: the least that is submitted. */
+struct gpu_part {
+    double operations; /* see gpu_dispatch */
+    uint32_t first_query, last_query;
+};
+
+/* The parts [first, end), submitted together. */
+struct gpu_group {
+    uint32_t first, end;
+    double start_ms; /* of the host's clock */
+};
+
+#define GPU_MAX_FLIGHTS 2
+
+/* The run that is on its way, or the last one. */
+struct gpu_run {
+    bool active;                              /* submitted, not waited for */
+    bool whole;                               /* ended with all that was to be done */
+    status outcome;                           /* of what was submitted and waited for so far */
+    uint32_t next;                            /* the first part that was not submitted */
+    uint32_t submissions;                     /* submission i has fence i % GPU_MAX_FLIGHTS */
+    uint32_t flights;                         /* the last so many are not waited for */
+    struct gpu_group groups[GPU_MAX_FLIGHTS]; /* as fences */
+    double done;                              /* operations of what was waited for */
+    double device_ms;                         /* -1 without timestamps */
+    uint64_t last_tick;                       /* when the device last was busy */
+    double last_ms;                           /* the same by the host's clock */
+};
+
+/* Time between two timestamps, and which entry of a profile it belongs to. */
+struct gpu_mark {
+    uint32_t entry, from, to;
+};
+
 struct gpu_commands {
     struct gpu_device *device;
-    VkCommandBuffer handle;
-    VkFence fence;
+    VkCommandBuffer handle; /* being recorded: the last part's, or the caller's */
+    VkFence fences[GPU_MAX_FLIGHTS];
     bool owned; /* the command buffer is not the caller's */
     bool profile, ended;
-    bool in_flight;       /* submitted, not waited for */
-    uint32_t submissions; /* of the last run */
+    double grain;             /* operations that a part has at most; infinite: one part */
+    double operations;        /* of all parts */
+    struct gpu_array parts;   /* struct gpu_part */
+    struct gpu_array handles; /* VkCommandBuffer of each part */
+    struct gpu_run run;
     uint32_t dispatches, barriers;
     struct gpu_array touches; /* struct gpu_touch: since the last barrier */
     struct gpu_array views;   /* of descriptors.c */
@@ -35,9 +72,30 @@ struct gpu_commands {
     uint32_t sets_left;
     struct gpu_array query_pools; /* VkQueryPool, of QUERY_POOL_SIZE each */
     uint32_t queries;
-    struct gpu_array entries; /* struct gpu_profile_entry: entry i has queries 1 + 2i, 2 + 2i */
-    uint32_t last_query;      /* at the end of the list */
+    struct gpu_array entries; /* struct gpu_profile_entry */
+    struct gpu_array marks;   /* struct gpu_mark */
 };
+
+/* ---- submit.c ---- */
+
+/* Waits for what is on its way and forgets the rest. */
+void gpu_run_stop(struct gpu_commands *commands);
+
+/* ---- parts.c ---- */
+
+/* Chooses the size of parts and opens the first. */
+status gpu_parts_begin(struct gpu_commands *commands);
+/* Closes the last part. */
+status gpu_parts_end(struct gpu_commands *commands);
+void gpu_parts_finish(struct gpu_commands *commands);
+/* Whether the open part has no room for so many more operations. */
+bool gpu_part_full(const struct gpu_commands *commands, double operations);
+/* Closes the open part and opens the next one. */
+status gpu_part_cut(struct gpu_commands *commands);
+/* Counts what was recorded into the open part. */
+void gpu_part_add(struct gpu_commands *commands, double operations);
+/* Into how many pieces work is to be cut, so that each fits a part. */
+uint64_t gpu_part_pieces(const struct gpu_commands *commands, double operations);
 
 /* ---- hazards.c ---- */
 
@@ -64,10 +122,10 @@ struct gpu_piece {
     struct gpu_window windows[GPU_MAX_BINDINGS]; /* of the bindings that the pipeline has */
 };
 
-/* The largest piece that starts at `first` and keeps to the limits; STATUS_UNSUPPORTED when not
- * even one item does. */
+/* The largest piece that starts at `first`, keeps to the limits and has at most `most` > 0 items;
+ * STATUS_UNSUPPORTED when not even one item does. */
 status gpu_piece_next(struct gpu_device *device, const struct gpu_dispatch *dispatch,
-                      uint64_t first, struct gpu_piece *piece);
+                      uint64_t first, uint64_t most, struct gpu_piece *piece);
 /* Checks a dispatch against its pipeline. */
 status gpu_dispatch_check(struct gpu_device *device, const struct gpu_dispatch *dispatch);
 
@@ -84,8 +142,10 @@ void gpu_descriptors_finish(struct gpu_commands *commands);
  * its number. */
 status gpu_queries_stamp(struct gpu_commands *commands, VkPipelineStageFlagBits stage,
                          uint32_t *query);
-/* Milliseconds between two timestamps of the last run. */
-status gpu_queries_ms(struct gpu_commands *commands, uint32_t from, uint32_t to, double *ms);
+/* What a timestamp of the last run says. */
+status gpu_queries_ticks(struct gpu_commands *commands, uint32_t query, uint64_t *ticks);
+/* Milliseconds from one time to another, negative when `to` was before. */
+double gpu_ticks_ms(const struct gpu_device *device, uint64_t from, uint64_t to);
 void gpu_queries_finish(struct gpu_commands *commands);
 
 #endif

@@ -171,6 +171,7 @@ static void take_params(struct gpu_device *device, const struct gpu_device_param
                                                         : DEFAULT_SUBMIT_MS;
     device->progress = params->progress;
     device->progress_user = params->user;
+    device->progress_to = 1;
 }
 
 /* What lives as long as the device: command pool, memory, pipelines. */

@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include "gpu/shaders.h"
 #include "params.h"
-#include <signal.h>
+#include <stdatomic.h>
 #include <volk.h>
 
 #define GPU_MAX_BINDINGS  8
@@ -150,7 +150,10 @@ struct gpu_device {
     double operations_per_ms; /* measured so far, by the slowest submission; 0: not yet */
     int (*progress)(void *user, double done);
     void *progress_user;
-    volatile sig_atomic_t cancelled; /* set by gpu_cancel, cleared by the run that it ends */
+    double progress_from, progress_to; /* the share of the whole that lists run now are: 0, 1 but
+                                        * for whoever runs several of them in one call */
+    struct gpu_commands *pending; /* the run of which parts are still to be submitted, or NULL */
+    atomic_bool cancelled;        /* set by gpu_cancel, cleared by the run that it ends */
     uint32_t validation_errors;
     bool lost; /* a call returned VK_ERROR_DEVICE_LOST: everything fails now */
 };
@@ -168,8 +171,11 @@ void gpu_device_destroy(struct gpu_device *device);
 /* Ends the run in progress, or the next, with STATUS_CANCELLED. Any thread, any signal handler. */
 static inline void gpu_cancel(struct gpu_device *device)
 {
-    device->cancelled = 1;
+    atomic_store(&device->cancelled, true);
 }
+/* For calls that run several lists, between them: says that this share of what progress_from and
+ * progress_to stand for is done. STATUS_CANCELLED when the caller does not want the rest. */
+status gpu_progress(struct gpu_device *device, double share);
 /* Submits under the caller's lock. `fence` may be VK_NULL_HANDLE. */
 VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
                           VkFence fence);
@@ -302,6 +308,10 @@ struct gpu_binding {
     enum gpu_format format;
 };
 
+/* What moving a byte counts for where work is measured in operations: about what devices can do of
+ * the one in the time of the other. */
+#define GPU_OPERATIONS_PER_BYTE 8
+
 struct gpu_dispatch;
 
 /* The bytes [*begin, *end) of binding `index` (relative to its offset) that the work items
@@ -320,8 +330,8 @@ struct gpu_dispatch {
     void *push; /* item_range first; push_size bytes; the recorder overwrites item_range */
     uint32_t push_size;
     uint64_t items;
-    double
-        operations; /* of all items: what bounds the time of a submission; 0: nothing to speak of */
+    double operations;     /* of all items, GPU_OPERATIONS_PER_BYTE for each byte that moves among
+                            * them: what the time of a submission is estimated by */
     gpu_span_fn span;      /* NULL: every item may touch all of every binding */
     const void *span_data; /* for the span function, only read during the call */
 };
@@ -356,23 +366,25 @@ status gpu_commands_fill(struct gpu_commands *commands, struct gpu_buffer *targe
 /* Ends recording: nothing may be added after it. */
 status gpu_commands_end(struct gpu_commands *commands);
 /* Starts a run and returns; the same list is not submitted again before it was waited for. Lists of
- * one device run one after another, in the order of their submission. */
+ * one device run one after another, in the order of their submission: where an earlier one still
+ * has parts to submit, that is done first, with its waits, and its failure is returned too. */
 status gpu_commands_submit(struct gpu_commands *commands);
 /* Waits for the end of a submitted run; *device_ms as for gpu_commands_run. */
 status gpu_commands_wait(struct gpu_commands *commands, double *device_ms);
-/* Submits and waits; may be called again and again. Work is submitted in parts of at most
+/* Submits and waits; may be called again and again. Work is submitted in groups of parts of at most
  * device->max_submit_ms each, by the rate measured so far, with device->progress between them.
- * STATUS_CANCELLED leaves the list fit to run again. *device_ms (may be NULL): from timestamps at
- * both ends, or -1 where the queue has none. */
+ * STATUS_CANCELLED leaves the list fit to run again. *device_ms (may be NULL): what the device was
+ * busy for by timestamps, or -1 where the queue has none. */
 status gpu_commands_run(struct gpu_commands *commands, double *device_ms);
-/* After a run with params.profile: one entry per recorded dispatch (pieces of one are summed).
- * Entries live until the next call or destruction. */
+/* After a whole run with params.profile: one entry per recorded dispatch (pieces of one are
+ * summed). Entries live until the next call or destruction. */
 status gpu_commands_profile(struct gpu_commands *commands, const struct gpu_profile_entry **entries,
                             uint32_t *count);
 /* Dispatches (pieces) and barriers recorded: tests count them. */
 uint32_t gpu_commands_dispatches(const struct gpu_commands *commands);
 uint32_t gpu_commands_barriers(const struct gpu_commands *commands);
-/* Submissions of the last run. */
+/* Submissions of the last run, and the most that one may have. */
 uint32_t gpu_commands_submissions(const struct gpu_commands *commands);
+uint32_t gpu_commands_parts(const struct gpu_commands *commands);
 
 #endif

@@ -82,12 +82,12 @@ static void set_groups(const struct gpu_device *device, struct gpu_piece *piece)
 }
 
 status gpu_piece_next(struct gpu_device *device, const struct gpu_dispatch *dispatch,
-                      uint64_t first, struct gpu_piece *piece)
+                      uint64_t first, uint64_t most, struct gpu_piece *piece)
 {
     const uint32_t *groups = device->limits.groups;
     uint32_t tight = 0;
-    uint64_t most = size_max((uint64_t)groups[0] * groups[1], 1);
-    uint64_t end = size_min(dispatch->items, first + most);
+    most = size_min(most, size_max((uint64_t)groups[0] * groups[1], 1));
+    uint64_t end = first + size_min(dispatch->items - first, most);
     if (!items_fit(device, dispatch, first, end, NULL, &tight)) {
         /* `low` items fit (none is known to), `high` do not. */
         uint64_t low = first, high = end;

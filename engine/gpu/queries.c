@@ -43,7 +43,7 @@ status gpu_queries_stamp(struct gpu_commands *commands, VkPipelineStageFlagBits 
     return STATUS_OK;
 }
 
-static status read_ticks(struct gpu_commands *commands, uint32_t query, uint64_t *ticks)
+status gpu_queries_ticks(struct gpu_commands *commands, uint32_t query, uint64_t *ticks)
 {
     struct gpu_device *device = commands->device;
     const VkQueryPool *pools = commands->query_pools.items;
@@ -57,19 +57,13 @@ error:
     return result;
 }
 
-status gpu_queries_ms(struct gpu_commands *commands, uint32_t from, uint32_t to, double *ms)
+double gpu_ticks_ms(const struct gpu_device *device, uint64_t from, uint64_t to)
 {
-    const struct gpu_device *device = commands->device;
-    const uint64_t mask =
-        device->timestamp_bits < 64 ? (UINT64_C(1) << device->timestamp_bits) - 1 : UINT64_MAX;
-    uint64_t begin, end;
-    status result = read_ticks(commands, from, &begin);
-    if (!result)
-        result = read_ticks(commands, to, &end);
-    /* The counter may wrap once: the difference in its own bits is right all the same. */
-    if (!result)
-        *ms = (double)((end - begin) & mask) * (double)device->timestamp_ns * 1e-6;
-    return result;
+    /* The counter may wrap: the difference in its own bits, with their sign, is right all the
+     * same. */
+    const uint32_t unused = 64 - device->timestamp_bits;
+    int64_t ticks = (int64_t)((to - from) << unused) >> unused;
+    return (double)ticks * (double)device->timestamp_ns * 1e-6;
 }
 
 void gpu_queries_finish(struct gpu_commands *commands)

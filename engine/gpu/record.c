@@ -3,6 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* A copy that is cut is cut at multiples of this, bytes. */
+#define COPY_STEP 4096
+
 /* What the pipeline does to the bytes that the piece's views show. A view begins at the device's
  * alignment, so pieces side by side may share some bytes: the few barriers too many are what lets
  * synchronization validation, which sees views only, follow. */
@@ -49,17 +52,16 @@ static status record_piece(struct gpu_commands *commands, const struct gpu_dispa
     return STATUS_OK;
 }
 
-/* A timestamp when all before it is done; entries of a profile lie between two of them. */
-static status stamp_profile(struct gpu_commands *commands)
+/* ---- profiles: an entry's time lies between timestamps, a pair in each part that it is in ---- */
+
+static bool profiles(const struct gpu_commands *commands)
 {
-    if (!commands->profile || !commands->device->features.timestamps)
-        return STATUS_OK;
-    return gpu_queries_stamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, NULL);
+    return commands->profile && commands->device->features.timestamps;
 }
 
 static status add_entry(struct gpu_commands *commands, const char *label)
 {
-    if (!commands->profile || !commands->device->features.timestamps)
+    if (!profiles(commands))
         return STATUS_OK;
     struct gpu_profile_entry *entry =
         gpu_array_add(commands->device->log, &commands->entries, sizeof(*entry));
@@ -69,56 +71,137 @@ static status add_entry(struct gpu_commands *commands, const char *label)
     return STATUS_OK;
 }
 
+static status begin_mark(struct gpu_commands *commands)
+{
+    if (!profiles(commands))
+        return STATUS_OK;
+    struct gpu_mark *mark = gpu_array_add(commands->device->log, &commands->marks, sizeof(*mark));
+    if (!mark)
+        return STATUS_OUT_OF_HOST_MEMORY;
+    mark->entry = commands->entries.count - 1;
+    return gpu_queries_stamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, &mark->from);
+}
+
+static status end_mark(struct gpu_commands *commands)
+{
+    if (!profiles(commands))
+        return STATUS_OK;
+    struct gpu_mark *marks = commands->marks.items;
+    return gpu_queries_stamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+                             &marks[commands->marks.count - 1].to);
+}
+
+/* ---- dispatches ---- */
+
+/* Binds the pipeline in the open part. */
+static status begin_pieces(struct gpu_commands *commands, const struct gpu_dispatch *dispatch)
+{
+    status result = begin_mark(commands);
+    if (!result)
+        commands->device->vk.vkCmdBindPipeline(commands->handle, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                               dispatch->pipeline->handle);
+    return result;
+}
+
+/* Goes on in a new part. */
+static status cut_pieces(struct gpu_commands *commands, const struct gpu_dispatch *dispatch)
+{
+    status result = end_mark(commands);
+    if (!result)
+        result = gpu_part_cut(commands);
+    return result ? result : begin_pieces(commands, dispatch);
+}
+
 status gpu_commands_dispatch(struct gpu_commands *commands, const struct gpu_dispatch *dispatch)
 {
-    struct gpu_device *device = commands->device;
     struct gpu_piece piece;
     assert(!commands->ended);
     if (dispatch->items == 0)
         return STATUS_OK;
-    status result = gpu_dispatch_check(device, dispatch);
+    const double each = dispatch->operations / (double)dispatch->items;
+    const uint64_t most =
+        size_div_up(dispatch->items, gpu_part_pieces(commands, dispatch->operations));
+    status result = gpu_dispatch_check(commands->device, dispatch);
     if (!result)
         result = add_entry(commands, dispatch->label);
+    if (!result && gpu_part_full(commands, each * (double)most))
+        result = gpu_part_cut(commands);
     if (!result)
-        result = stamp_profile(commands);
-    if (!result)
-        device->vk.vkCmdBindPipeline(commands->handle, VK_PIPELINE_BIND_POINT_COMPUTE,
-                                     dispatch->pipeline->handle);
+        result = begin_pieces(commands, dispatch);
     for (uint64_t first = 0; first < dispatch->items && !result; first = piece.end) {
-        result = gpu_piece_next(device, dispatch, first, &piece);
+        result = gpu_piece_next(commands->device, dispatch, first, most, &piece);
+        if (result)
+            break;
+        const double operations = each * (double)(piece.end - piece.first);
+        if (first > 0 && gpu_part_full(commands, operations))
+            result = cut_pieces(commands, dispatch);
         if (!result)
             result = record_piece(commands, dispatch, &piece);
+        if (!result)
+            gpu_part_add(commands, operations);
     }
-    return result ? result : stamp_profile(commands);
+    return result ? result : end_mark(commands);
+}
+
+/* ---- copies ---- */
+
+/* Makes room for a transfer of some bytes, after what it must wait for. */
+static status begin_transfer(struct gpu_commands *commands, const struct gpu_touch *touches,
+                             uint32_t count, uint64_t bytes)
+{
+    const double operations = (double)bytes * GPU_OPERATIONS_PER_BYTE;
+    status result = STATUS_OK;
+    if (gpu_part_full(commands, operations))
+        result = gpu_part_cut(commands);
+    if (!result)
+        result = gpu_hazards_add(commands, touches, count);
+    if (!result)
+        gpu_part_add(commands, operations);
+    return result;
+}
+
+/* Bytes that go into one part. */
+static uint64_t transfer_step(const struct gpu_commands *commands, uint64_t size)
+{
+    double operations = (double)size * GPU_OPERATIONS_PER_BYTE;
+    return size_round_up(size_div_up(size, gpu_part_pieces(commands, operations)), COPY_STEP);
 }
 
 status gpu_commands_copy(struct gpu_commands *commands, struct gpu_buffer *source,
                          uint64_t source_offset, struct gpu_buffer *target, uint64_t target_offset,
                          uint64_t size)
 {
-    const struct gpu_touch touches[] = {
-        {source->handle, source_offset, source_offset + size, GPU_READ},
-        {target->handle, target_offset, target_offset + size, GPU_WRITE}};
-    VkBufferCopy region = {source_offset, target_offset, size};
+    const uint64_t step = transfer_step(commands, size);
+    status result = STATUS_OK;
     assert(!commands->ended);
-    if (size == 0)
-        return STATUS_OK;
-    status result = gpu_hazards_add(commands, touches, ARRAY_SIZE(touches));
-    if (!result)
-        commands->device->vk.vkCmdCopyBuffer(commands->handle, source->handle, target->handle, 1,
-                                             &region);
+    for (uint64_t done = 0; done < size && !result; done += step) {
+        const VkBufferCopy region = {source_offset + done, target_offset + done,
+                                     size_min(step, size - done)};
+        const struct gpu_touch touches[] = {
+            {source->handle, region.srcOffset, region.srcOffset + region.size, GPU_READ},
+            {target->handle, region.dstOffset, region.dstOffset + region.size, GPU_WRITE}};
+        result = begin_transfer(commands, touches, ARRAY_SIZE(touches), region.size);
+        if (!result)
+            commands->device->vk.vkCmdCopyBuffer(commands->handle, source->handle, target->handle,
+                                                 1, &region);
+    }
     return result;
 }
 
 status gpu_commands_fill(struct gpu_commands *commands, struct gpu_buffer *target, uint64_t offset,
                          uint64_t size, uint32_t value)
 {
-    const struct gpu_touch touch = {target->handle, offset, offset + size, GPU_WRITE};
+    const uint64_t step = transfer_step(commands, size);
+    status result = STATUS_OK;
     assert(!commands->ended && offset % 4 == 0 && size % 4 == 0);
-    if (size == 0)
-        return STATUS_OK;
-    status result = gpu_hazards_add(commands, &touch, 1);
-    if (!result)
-        commands->device->vk.vkCmdFillBuffer(commands->handle, target->handle, offset, size, value);
+    for (uint64_t done = 0; done < size && !result; done += step) {
+        const uint64_t bytes = size_min(step, size - done);
+        const struct gpu_touch touch = {target->handle, offset + done, offset + done + bytes,
+                                        GPU_WRITE};
+        result = begin_transfer(commands, &touch, 1, bytes);
+        if (!result)
+            commands->device->vk.vkCmdFillBuffer(commands->handle, target->handle, offset + done,
+                                                 bytes, value);
+    }
     return result;
 }

@@ -151,6 +151,9 @@ status op_record(struct gpu_commands *commands, const struct op_call *call,
     status result = op_pipeline(device, call, candidate, &dispatch.pipeline);
     if (result)
         return result;
+    double bytes;
+    call->op->cost(call, &dispatch.operations, &bytes);
+    dispatch.operations += bytes * GPU_OPERATIONS_PER_BYTE;
     bind_tensors(call, &dispatch);
     return gpu_commands_dispatch(commands, &dispatch);
 }
