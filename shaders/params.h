@@ -183,8 +183,8 @@ struct mean_params {
     uint x_batch, x_row, y_row; /* quads */
 };
 
-/* y_i = softmax(scale * q_i k^T) v over keys t < L_b, online; 0 where it sees none or i >= N_b. Y
- * starts at 0 and its batch rows lie groups*n*dv4 quads apart: y_start and y_batch would not fit.
+/* y_i = softmax(scale * q_i k^T) v over keys t < L_b, online; 0 where it sees none or i >= N_b. Q
+ * and Y start at 0: their starts would not fit.
  * sparse: each block of `block` queries sees runs of keys [first, end) only, which ascend and are
  * not empty. RUNS starts with a word a block and one more, where the block's runs begin and the
  * last one's end; a run is two words. Not sparse: block is n. */
@@ -199,11 +199,11 @@ struct mean_params {
 struct softmax_params {
     item_range items;
     uint batch, groups, n, m, dk4, dv4;
-    uint q_start, q_batch, q_group, q_row; /* quads */
+    uint q_batch, q_group, q_row; /* quads */
     uint k_start, k_batch, k_group, k_row;
     uint v_start, v_batch, v_group, v_row;
     float scale;
-    uint y_group, y_row; /* quads */
+    uint y_batch, y_group, y_row; /* quads */
     uint block;
 };
 

@@ -41,10 +41,10 @@ softmax_tile softmax_locate(uint item, uint queries, uint column_quads)
     t.query = start + row % block_rows * queries;
     t.query_end = start + min(p.block, p.n - start);
     t.column = inner % columns * column_quads;
-    t.q = p.q_start + b * p.q_batch + g * p.q_group;
+    t.q = b * p.q_batch + g * p.q_group;
     t.k = p.k_start + b * p.k_batch + g * p.k_group;
     t.v = p.v_start + b * p.v_batch + g * p.v_group;
-    t.y = b * p.groups * p.n * p.dv4 + g * p.y_group;
+    t.y = b * p.y_batch + g * p.y_group;
     t.keys = min(WORD(key_lengths, SOFTMAX_KEY_LENGTHS, b), p.m);
     t.valid = min(WORD(query_lengths, SOFTMAX_QUERY_LENGTHS, b), p.n);
     t.key = 0;

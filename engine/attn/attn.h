@@ -45,7 +45,7 @@ struct attn_source {
 
 struct attn_io {
     tensor_id q, y;
-    struct attn_layout q_layout, y_layout;
+    struct attn_layout q_layout, y_layout; /* both start at 0 */
     struct attn_source k[ATTN_MAX_HEADS], v[ATTN_MAX_HEADS];
     tensor_id key_lengths, query_lengths; /* u32 [B] */
     tensor_id router_logits;              /* or NO_TENSOR */

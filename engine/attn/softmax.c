@@ -1,6 +1,7 @@
 /* softmax: y_i = softmax(q_i k^T / sqrt(dk)) v over the valid keys. One online kernel: never an
  * n x m matrix in memory. */
 #include "attn/softmax.h"
+#include <assert.h>
 #include <math.h>
 
 struct graph_call *softmax_add(struct graph *graph, const struct attn_shape *shape,
@@ -9,6 +10,7 @@ struct graph_call *softmax_add(struct graph *graph, const struct attn_shape *sha
     const struct attn_layout *q = &io->q_layout, *y = &io->y_layout;
     const struct attn_layout *k = &io->k[0].layout, *v = &io->v[0].layout;
     struct graph_call *call = graph_add_call(graph, &op_softmax);
+    assert(q->start == 0 && y->start == 0);
     call->params.softmax = (struct softmax_params){
         .batch = shape->batch,
         .groups = shape->groups,
@@ -16,7 +18,6 @@ struct graph_call *softmax_add(struct graph *graph, const struct attn_shape *sha
         .m = shape->m,
         .dk4 = (uint32_t)size_div_up(shape->dk, 4),
         .dv4 = (uint32_t)size_div_up(shape->dv, 4),
-        .q_start = (uint32_t)q->start,
         .q_batch = (uint32_t)q->batch,
         .q_group = (uint32_t)q->group,
         .q_row = (uint32_t)q->row,
@@ -29,6 +30,7 @@ struct graph_call *softmax_add(struct graph *graph, const struct attn_shape *sha
         .v_group = (uint32_t)v->group,
         .v_row = (uint32_t)v->row,
         .scale = (float)(1 / sqrt(shape->dk)),
+        .y_batch = (uint32_t)y->batch,
         .y_group = (uint32_t)y->group,
         .y_row = (uint32_t)y->row,
         .block = (uint32_t)size_max(1, shape->n),

@@ -61,11 +61,11 @@ static void softmax_span(const struct gpu_dispatch *dispatch, uint32_t index, ui
     struct span_layout layout = {.groups = p->groups, .heads = 1};
     switch (index) {
     case SOFTMAX_Q:
-        layout.start = p->q_start, layout.batch = p->q_batch, layout.group = p->q_group;
+        layout.batch = p->q_batch, layout.group = p->q_group;
         layout.row = p->q_row, layout.width = p->dk4;
         break;
     case SOFTMAX_Y:
-        layout.batch = (uint64_t)p->groups * p->n * p->dv4, layout.group = p->y_group;
+        layout.batch = p->y_batch, layout.group = p->y_group;
         layout.row = p->y_row, layout.width = p->dv4;
         break;
     case SOFTMAX_K:

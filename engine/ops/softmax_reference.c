@@ -74,17 +74,16 @@ void softmax_reference(const struct op_call *call)
 {
     const struct softmax_params *p = &call->params.softmax;
     const uint32_t all[2] = {0, p->m};
-    uint64_t y_batch = (uint64_t)p->groups * p->n * p->dv4;
     for (uint64_t bg = 0; bg < (uint64_t)p->batch * p->groups; bg++) {
         uint64_t b = bg / p->groups, g = bg % p->groups;
         uint32_t keys = tensor_length(&call->tensors[SOFTMAX_KEY_LENGTHS], (uint32_t)b, p->m);
         uint32_t queries = tensor_length(&call->tensors[SOFTMAX_QUERY_LENGTHS], (uint32_t)b, p->n);
         for (uint64_t i = 0; i < p->n; i++) {
             struct query query = {
-                .q = 4 * (p->q_start + b * p->q_batch + g * p->q_group + i * p->q_row),
+                .q = 4 * (b * p->q_batch + g * p->q_group + i * p->q_row),
                 .k = 4 * (p->k_start + b * p->k_batch + g * p->k_group),
                 .v = 4 * (p->v_start + b * p->v_batch + g * p->v_group),
-                .y = 4 * (b * y_batch + g * p->y_group + i * p->y_row),
+                .y = 4 * (b * p->y_batch + g * p->y_group + i * p->y_row),
                 .runs = block_runs(call, i / p->block, all),
                 .keys = i < queries ? keys : 0,
             };
@@ -124,7 +123,7 @@ void softmax_cost(const struct op_call *call, double *operations, double *bytes)
 void softmax_example(struct random *random, enum element_type type, struct op_call *call)
 {
     struct softmax_params *p = &call->params.softmax;
-    bool by_rows = example_chance(random, 2), sparse = example_chance(random, 2);
+    bool sparse = example_chance(random, 2);
     p->batch = random_between(random, 1, 3);
     p->groups = random_between(random, 1, 2);
     p->n = example_rows(random, 80);
@@ -136,7 +135,8 @@ void softmax_example(struct random *random, enum element_type type, struct op_ca
     struct span_layout q = example_layout(random, p->groups, 1, p->n, p->dk4);
     struct span_layout k = example_layout(random, p->groups, 1, p->m, p->dk4);
     struct span_layout v = example_layout(random, p->groups, 1, p->m, p->dv4);
-    p->q_start = (uint32_t)q.start;
+    struct span_layout y = example_layout(random, p->groups, 1, p->n, p->dv4);
+    q.start = y.start = 0;
     p->q_batch = (uint32_t)q.batch;
     p->q_group = (uint32_t)q.group;
     p->q_row = (uint32_t)q.row;
@@ -148,14 +148,15 @@ void softmax_example(struct random *random, enum element_type type, struct op_ca
     p->v_batch = (uint32_t)v.batch;
     p->v_group = (uint32_t)v.group;
     p->v_row = (uint32_t)v.row;
-    p->y_group = by_rows ? p->dv4 : p->n * p->dv4;
-    p->y_row = by_rows ? p->groups * p->dv4 : p->dv4;
+    p->y_batch = (uint32_t)y.batch;
+    p->y_group = (uint32_t)y.group;
+    p->y_row = (uint32_t)y.row;
     example_place(call, SOFTMAX_Q, type, &q, p->batch);
     example_place(call, SOFTMAX_K, type, &k, p->batch);
     example_place(call, SOFTMAX_V, type, &v, p->batch);
     example_tensor(call, SOFTMAX_KEY_LENGTHS, ELEMENT_U32, p->batch);
     example_tensor(call, SOFTMAX_QUERY_LENGTHS, ELEMENT_U32, p->batch);
-    example_tensor(call, SOFTMAX_Y, type, 4 * (uint64_t)p->batch * p->groups * p->n * p->dv4);
+    example_place(call, SOFTMAX_Y, type, &y, p->batch);
     call->options[OPTION_SPARSE] = sparse;
     if (sparse)
         example_tensor(call, SOFTMAX_RUNS, ELEMENT_U32,
