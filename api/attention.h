@@ -34,6 +34,9 @@ void attention_drop_plan(struct adamra_attention *attention);
 
 /* Checks what one run brings against the form (attention_io.c). */
 status attention_check_io(const struct adamra_attention *attention, const adamra_attention_io *io);
+/* Which graph a checked run needs. */
+struct attention_variant attention_io_variant(const struct attention_form *form,
+                                              const adamra_attention_io *io);
 /* The caller's tensor of a slot, y as an input would be; `{0}` for slots past SLOT_Y. */
 adamra_tensor attention_io_tensor(const adamra_attention_io *io, enum slot_index slot);
 

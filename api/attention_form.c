@@ -34,6 +34,35 @@ uint64_t slot_tight_bytes(const struct slot *slot)
     return slot->rows * slot->width * element_bytes(slot->type);
 }
 
+bool slot_is_tight(const adamra_strides *strides)
+{
+    return !strides->batch && !strides->group && !strides->head && !strides->row;
+}
+
+bool slot_extent(const struct slot *slot, const adamra_strides *strides, uint64_t *elements)
+{
+    const uint64_t steps[SLOT_DIMS] = {strides->batch, strides->group, strides->head, strides->row};
+    *elements = 0;
+    if (slot->rows == 0)
+        return true;
+    if (slot_is_tight(strides))
+        return size_mul(slot->rows, slot->width, elements);
+    *elements = slot->width;
+    for (uint32_t i = 0; i < SLOT_DIMS; i++) {
+        uint64_t last;
+        if (slot->dims[i] > 1 &&
+            (!size_mul(slot->dims[i] - 1, steps[i], &last) || !size_add(*elements, last, elements)))
+            return false;
+    }
+    return true;
+}
+
+bool attention_variant_equal(const struct attention_variant *a, const struct attention_variant *b)
+{
+    return a->repacked == b->repacked && a->route == b->route && a->constants == b->constants &&
+           !memcmp(a->strides, b->strides, sizeof(a->strides));
+}
+
 /* ---- parameters ---- */
 
 static uint32_t or_one(uint32_t count)
@@ -157,15 +186,21 @@ static void set_slots(struct attention_form *form)
     bool routed = s->routing != ROUTING_NONE, weights = s->router == ROUTER_WEIGHT;
     uint64_t blocks = (uint64_t)s->batch * s->groups;
     uint64_t queries = blocks * s->n, keys = blocks * s->m;
-    uint64_t streams = routed ? 1 : s->heads; /* of queries and outputs */
+    uint32_t streams = routed ? 1 : s->heads; /* of queries and outputs */
     uint32_t dk = quad_stride(s->dk), dv = quad_stride(s->dv);
     enum element_type type = s->type, f32 = ELEMENT_F32, u32 = ELEMENT_U32;
+    uint32_t k_heads = form->shared_keys ? 1 : s->heads;
+    uint32_t v_heads = form->shared_values ? 1 : s->heads;
     const struct slot slots[SLOT_COUNT] = {
-        [SLOT_Q] = {"q", type, queries * streams, s->dk, dk, true},
-        [SLOT_K] = {"k", type, keys * (form->shared_keys ? 1 : s->heads), s->dk, dk, true},
-        [SLOT_V] = {"v", type, keys * (form->shared_values ? 1 : s->heads), s->dv, dv, true},
+        [SLOT_Q] =
+            {"q", type, queries * streams, s->dk, dk, true, {s->batch, s->groups, streams, s->n}},
+        [SLOT_K] =
+            {"k", type, keys * k_heads, s->dk, dk, true, {s->batch, s->groups, k_heads, s->m}},
+        [SLOT_V] =
+            {"v", type, keys * v_heads, s->dv, dv, true, {s->batch, s->groups, v_heads, s->m}},
         [SLOT_LOGITS] = {"router_logits", type, queries, s->heads, s->heads, routed && !weights},
-        [SLOT_Y] = {"y", type, queries * streams, s->dv, dv, true},
+        [SLOT_Y] =
+            {"y", type, queries * streams, s->dv, dv, true, {s->batch, s->groups, streams, s->n}},
         [SLOT_KEY_LENGTHS] = {"key_lengths", u32, s->batch, 1, 1, true},
         [SLOT_QUERY_LENGTHS] = {"query_lengths", u32, s->batch, 1, 1, true},
         [SLOT_WEIGHT] = {"router_weight", f32, (uint64_t)s->groups * s->heads, s->dk, dk,
@@ -239,16 +274,25 @@ status attention_form_init(struct logger *log, const adamra_attention_params *pa
 
 /* ---- graph ---- */
 
-/* Rows of [B, G, heads, rows] one after the other; `heads` 1: all heads read the same. */
-static struct attn_layout dense_layout(const struct attn_shape *shape, uint32_t heads,
-                                       uint32_t rows, uint32_t stride)
+/* Rows one after the other, or as the caller has them. A head of 1: all heads read the same. */
+static struct attn_layout slot_layout(const struct slot *slot, const adamra_strides *strides)
 {
-    struct attn_layout layout = {.row = stride / 4};
-    layout.head = rows * layout.row;
-    layout.group = heads * layout.head;
-    layout.batch = shape->groups * layout.group;
-    if (heads == 1)
-        layout.head = 0;
+    const uint32_t *dims = slot->dims;
+    struct attn_layout layout = {.row = strides->row / 4,
+                                 .head = strides->head / 4,
+                                 .group = strides->group / 4,
+                                 .batch = strides->batch / 4};
+    if (slot_is_tight(strides)) {
+        layout.row = slot->stride / 4;
+        layout.head = dims[DIM_ROW] * layout.row;
+        layout.group = dims[DIM_HEAD] * layout.head;
+        layout.batch = dims[DIM_GROUP] * layout.group;
+    }
+    /* Steps that are never taken may be anything. */
+    layout.row = dims[DIM_ROW] > 1 ? layout.row : 0;
+    layout.head = dims[DIM_HEAD] > 1 ? layout.head : 0;
+    layout.group = dims[DIM_GROUP] > 1 ? layout.group : 0;
+    layout.batch = dims[DIM_BATCH] > 1 ? layout.batch : 0;
     return layout;
 }
 
@@ -266,26 +310,32 @@ static void add_repack(struct graph *graph, const struct slot *slot, bool unpack
     call->tensors[REPACK_DST] = to;
 }
 
-/* Adds the slot's bound tensor; returns the one that the kernels use: the same, or scratch. */
-static tensor_id add_slot(struct graph *graph, const struct slot *slot, bool repacked,
-                          tensor_id *bound)
+/* Adds the slot's tensor, to be bound but for constants; returns the one that the kernels use: the
+ * same, or scratch. */
+static tensor_id add_slot(const struct attention_form *form,
+                          const struct attention_variant *variant, enum slot_index index,
+                          struct graph *graph, tensor_id *bound)
 {
+    const struct slot *slot = &form->slots[index];
+    bool repacked = variant->repacked >> index & 1;
     uint64_t elements = slot->rows * (repacked ? slot->width : slot->stride);
+    if (variant->constants && variant->constants[index])
+        return graph_add_constant(graph, slot->name, slot->type, size_max(elements, 1),
+                                  variant->constants[index]);
+    if (index < SLOT_SHARED_COUNT && !slot_is_tight(&variant->strides[index]))
+        slot_extent(slot, &variant->strides[index], &elements);
     *bound = graph_add_tensor(graph, slot->name, slot->type, size_max(elements, 1), GRAPH_BOUND);
     if (!repacked)
         return *bound;
     return graph_add_tensor(graph, slot->name, slot->type, slot_elements(slot), GRAPH_SCRATCH);
 }
 
-static void set_sources(const struct attention_form *form, const tensor_id used[SLOT_COUNT],
-                        struct attn_io *io)
+static void set_sources(const struct attention_form *form, const struct attention_variant *variant,
+                        const tensor_id used[SLOT_COUNT], struct attn_io *io)
 {
-    const struct attn_shape *shape = &form->shape;
-    uint32_t key_heads = form->shared_keys ? 1 : shape->heads;
-    uint32_t value_heads = form->shared_values ? 1 : shape->heads;
-    struct attn_layout k = dense_layout(shape, key_heads, shape->m, form->slots[SLOT_K].stride);
-    struct attn_layout v = dense_layout(shape, value_heads, shape->m, form->slots[SLOT_V].stride);
-    for (uint32_t head = 0; head < shape->heads; head++) {
+    struct attn_layout k = slot_layout(&form->slots[SLOT_K], &variant->strides[SLOT_K]);
+    struct attn_layout v = slot_layout(&form->slots[SLOT_V], &variant->strides[SLOT_V]);
+    for (uint32_t head = 0; head < form->shape.heads; head++) {
         io->k[head] = (struct attn_source){.tensor = used[SLOT_K], .layout = k};
         io->v[head] = (struct attn_source){.tensor = used[SLOT_V], .layout = v};
         io->k[head].layout.start = head * k.head;
@@ -304,18 +354,17 @@ status attention_form_build(const struct attention_form *form,
         bool route = i == SLOT_HEAD || i == SLOT_PROB;
         tensors[i] = used[i] = NO_TENSOR;
         if (slots[i].used && (!route || variant->route))
-            used[i] = add_slot(graph, &slots[i], variant->repacked >> i & 1, &tensors[i]);
+            used[i] = add_slot(form, variant, i, graph, &tensors[i]);
     }
     for (uint32_t i = 0; i < SLOT_Y; i++)
-        if (used[i] != tensors[i])
+        if (tensors[i] != NO_TENSOR && used[i] != tensors[i])
             add_repack(graph, &slots[i], false, tensors[i], used[i]);
 
-    uint32_t streams = shape->routing == ROUTING_NONE ? shape->heads : 1;
     struct attn_io io = {
         .q = used[SLOT_Q],
         .y = used[SLOT_Y],
-        .q_layout = dense_layout(shape, streams, shape->n, slots[SLOT_Q].stride),
-        .y_layout = dense_layout(shape, streams, shape->n, slots[SLOT_Y].stride),
+        .q_layout = slot_layout(&slots[SLOT_Q], &variant->strides[SLOT_Q]),
+        .y_layout = slot_layout(&slots[SLOT_Y], &variant->strides[SLOT_Y]),
         .key_lengths = used[SLOT_KEY_LENGTHS],
         .query_lengths = used[SLOT_QUERY_LENGTHS],
         .router_logits = used[SLOT_LOGITS],
@@ -324,7 +373,7 @@ status attention_form_build(const struct attention_form *form,
         .router_head = used[SLOT_HEAD],
         .router_prob = used[SLOT_PROB],
     };
-    set_sources(form, used, &io);
+    set_sources(form, variant, used, &io);
     status result = form->kind->build(graph, shape, &io);
     if (result)
         return result;

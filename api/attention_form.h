@@ -23,13 +23,18 @@ enum slot_index {
     SLOT_SHARED_COUNT = SLOT_Y + 1
 };
 
-/* Rows that the caller has tight; on the device `stride` elements lie from row to row. */
+/* The dimensions before the width, in adamra_strides' order. */
+enum slot_dim { DIM_BATCH, DIM_GROUP, DIM_HEAD, DIM_ROW, SLOT_DIMS };
+
+/* Rows that the caller has tight; on the device `stride` elements lie from row to row, unless the
+ * caller's buffer has strides of its own. */
 struct slot {
     const char *name;
     enum element_type type; /* on the device */
     uint64_t rows;
     uint32_t width, stride;
     bool used; /* by this kind, routing and router; head and prob: where the caller wants them */
+    uint32_t dims[SLOT_DIMS]; /* of the caller's tensors: rows is their product */
 };
 
 struct attention_form {
@@ -44,6 +49,9 @@ struct attention_form {
 struct attention_variant {
     uint32_t repacked; /* bit of a slot: a caller's tight buffer whose rows are no whole quads */
     bool route;        /* head and prob are outputs */
+    adamra_strides strides[SLOT_SHARED_COUNT]; /* of the caller's buffers; all 0: tight */
+    const void *const *constants; /* [SLOT_COUNT]: tensors known now, on the device's layout, which
+                                   * become the graph's own; entries and all of it may be NULL */
 };
 
 /* Elements of a slot on the device, and its bytes there. */
@@ -52,12 +60,18 @@ uint64_t slot_bytes(const struct slot *slot);
 /* Bytes of the same rows without padding, as a caller's buffer has them. */
 uint64_t slot_tight_bytes(const struct slot *slot);
 
+bool slot_is_tight(const adamra_strides *strides);
+/* Elements from a slot's first to its last, in a caller's buffer; false when they pass 64 bits. */
+bool slot_extent(const struct slot *slot, const adamra_strides *strides, uint64_t *elements);
+
+bool attention_variant_equal(const struct attention_variant *a, const struct attention_variant *b);
+
 /* Checks the parameters: STATUS_INVALID_ARGUMENT names the one that broke a rule,
  * STATUS_OUT_OF_DEVICE_MEMORY a tensor too large to be addressed. */
 status attention_form_init(struct logger *log, const adamra_attention_params *params,
                            struct attention_form *form);
 /* Appends the tensors and calls of a variant to a fresh graph; tensors[slot] is the one to be
- * bound, or NO_TENSOR. */
+ * bound, or NO_TENSOR. What the variant points to is read during the call only. */
 status attention_form_build(const struct attention_form *form,
                             const struct attention_variant *variant, struct graph *graph,
                             tensor_id tensors[SLOT_COUNT]);

@@ -8,19 +8,108 @@ adamra_tensor attention_io_tensor(const adamra_attention_io *io, enum slot_index
         [SLOT_K] = io->k,
         [SLOT_V] = io->v,
         [SLOT_LOGITS] = io->router_logits,
-        [SLOT_Y] = {io->y.data, io->y.buffer, io->y.offset},
+        [SLOT_Y] = {io->y.data, io->y.buffer, io->y.offset, io->y.strides},
     };
     return slot < SLOT_SHARED_COUNT ? tensors[slot] : (adamra_tensor){0};
 }
 
-static status check_buffer(const struct adamra_attention *attention, const struct slot *slot,
+struct attention_variant attention_io_variant(const struct attention_form *form,
+                                              const adamra_attention_io *io)
+{
+    struct attention_variant variant = {.route = io->head || io->prob};
+    for (enum slot_index i = 0; i < SLOT_SHARED_COUNT; i++) {
+        const struct slot *slot = &form->slots[i];
+        adamra_tensor tensor = attention_io_tensor(io, i);
+        if (!tensor.buffer || slot->rows == 0)
+            continue;
+        variant.strides[i] = tensor.strides;
+        if (slot->width != slot->stride)
+            variant.repacked |= 1U << i;
+    }
+    return variant;
+}
+
+/* ---- strides ---- */
+
+static status check_steps(struct logger *log, const struct slot *slot, const uint64_t *steps)
+{
+    static const char *const names[SLOT_DIMS] = {"batch", "group", "head", "row"};
+    for (uint32_t i = 0; i < SLOT_DIMS; i++)
+        EXPECT(slot->dims[i] <= 1 || steps[i] % 4 == 0,
+               "%s: expected strides that are multiples of 4, %s is %llu", slot->name, names[i],
+               (unsigned long long)steps[i]);
+    EXPECT(slot->width % 4 == 0,
+           "%s: expected a width that is a multiple of 4 where strides are given, got %u",
+           slot->name, slot->width);
+    EXPECT(slot->dims[DIM_ROW] <= 1 || steps[DIM_ROW] >= slot->width,
+           "%s: expected a stride of rows of at least the width %u, got %llu", slot->name,
+           slot->width, (unsigned long long)steps[DIM_ROW]);
+    return STATUS_OK;
+}
+
+/* Whether no two rows share a number: from the least stride on, each one steps over all that those
+ * before it reach. Enough, if not necessary; the caller has checked that nothing overflows. */
+static bool rows_are_apart(const struct slot *slot, const uint64_t *steps)
+{
+    uint64_t reach = slot->width;
+    uint32_t done = 0;
+    for (uint32_t round = 0; round < SLOT_DIMS; round++) {
+        uint32_t least = SLOT_DIMS;
+        for (uint32_t i = 0; i < SLOT_DIMS; i++)
+            if (!(done >> i & 1) && slot->dims[i] > 1 &&
+                (least == SLOT_DIMS || steps[i] < steps[least]))
+                least = i;
+        if (least == SLOT_DIMS)
+            return true;
+        if (steps[least] < reach)
+            return false;
+        reach += (slot->dims[least] - 1) * steps[least];
+        done |= 1U << least;
+    }
+    return true;
+}
+
+static status check_strides(struct logger *log, const struct slot *slot, enum slot_index index,
+                            const adamra_tensor *tensor)
+{
+    const adamra_strides *strides = &tensor->strides;
+    const uint64_t steps[SLOT_DIMS] = {strides->batch, strides->group, strides->head, strides->row};
+    uint64_t extent;
+    if (slot_is_tight(strides))
+        return STATUS_OK;
+    EXPECT(index != SLOT_LOGITS, "%s: expected no strides: these are always tight", slot->name);
+    status result = check_steps(log, slot, steps);
+    if (result)
+        return result;
+    EXPECT(slot_extent(slot, strides, &extent) && extent / 4 <= UINT32_MAX,
+           "%s: expected strides that reach fewer than 2^34 numbers", slot->name);
+    EXPECT(index != SLOT_Y || rows_are_apart(slot, steps),
+           "%s: expected strides by which no two rows share a number", slot->name);
+    return STATUS_OK;
+}
+
+/* ---- tensors ---- */
+
+/* Bytes from the first of the tensor to its last, all checked. */
+static uint64_t tensor_bytes(const struct slot *slot, const adamra_tensor *tensor)
+{
+    uint64_t elements = 0;
+    slot_extent(slot, &tensor->strides, &elements);
+    return elements * element_bytes(slot->type);
+}
+
+static status check_buffer(const struct adamra_attention *attention, enum slot_index index,
                            const adamra_tensor *tensor)
 {
     struct logger *log = &attention->context->log;
-    unsigned long long bytes = slot_tight_bytes(slot), offset = tensor->offset;
-    unsigned long long size = tensor->buffer->memory->size;
+    const struct slot *slot = &attention->form.slots[index];
     EXPECT(tensor->buffer->context == attention->context,
            "%s: expected a buffer of the same context", slot->name);
+    status result = check_strides(log, slot, index, tensor);
+    if (result)
+        return result;
+    unsigned long long bytes = tensor_bytes(slot, tensor), offset = tensor->offset;
+    unsigned long long size = tensor->buffer->memory->size;
     EXPECT(offset % 16 == 0, "%s: expected an offset that is a multiple of 16, got %llu",
            slot->name, offset);
     EXPECT(offset <= size && bytes <= size - offset,
@@ -48,7 +137,9 @@ static status check_tensor(const struct adamra_attention *attention, enum slot_i
     }
     EXPECT(tensor.data || tensor.buffer || slot->rows == 0,
            "%s: expected host memory or a buffer, got neither", slot->name);
-    return tensor.buffer && slot->rows ? check_buffer(attention, slot, &tensor) : STATUS_OK;
+    EXPECT(!tensor.data || slot_is_tight(&tensor.strides),
+           "%s: expected no strides: host memory is tight", slot->name);
+    return tensor.buffer && slot->rows ? check_buffer(attention, index, &tensor) : STATUS_OK;
 }
 
 static status check_router(const struct adamra_attention *attention, const adamra_attention_io *io)
@@ -75,19 +166,21 @@ static status check_lengths(struct logger *log, const char *name, const uint32_t
     return STATUS_OK;
 }
 
-/* Kernels read inputs while they write y. */
+/* Kernels read inputs while they write y. Where strides leave gaps, all between the first and the
+ * last number counts. */
 static status check_overlap(const struct adamra_attention *attention, const adamra_attention_io *io)
 {
     struct logger *log = &attention->context->log;
     const struct slot *slots = attention->form.slots;
     if (!io->y.buffer)
         return STATUS_OK;
-    uint64_t begin = io->y.offset, end = begin + slot_tight_bytes(&slots[SLOT_Y]);
+    adamra_tensor y = attention_io_tensor(io, SLOT_Y);
+    uint64_t begin = y.offset, end = begin + tensor_bytes(&slots[SLOT_Y], &y);
     for (enum slot_index i = 0; i < SLOT_Y; i++) {
         adamra_tensor tensor = attention_io_tensor(io, i);
-        uint64_t bytes = slot_tight_bytes(&slots[i]);
-        EXPECT(tensor.buffer != io->y.buffer || tensor.offset >= end ||
-                   tensor.offset + bytes <= begin,
+        if (!tensor.buffer || tensor.buffer->memory->handle != y.buffer->memory->handle)
+            continue;
+        EXPECT(tensor.offset >= end || tensor.offset + tensor_bytes(&slots[i], &tensor) <= begin,
                "y: expected memory of its own, got bytes that %s has too", slots[i].name);
     }
     return STATUS_OK;

@@ -16,19 +16,6 @@ static status own_buffer(struct adamra_attention *attention, enum slot_index ind
                              &attention->own[index]);
 }
 
-/* Which of the caller's buffers need whole quads made of their rows, and what comes out. */
-static struct attention_variant io_variant(const struct attention_form *form,
-                                           const adamra_attention_io *io)
-{
-    struct attention_variant variant = {.route = io->head || io->prob};
-    for (enum slot_index i = 0; i < SLOT_SHARED_COUNT; i++) {
-        const struct slot *slot = &form->slots[i];
-        if (attention_io_tensor(io, i).buffer && slot->rows && slot->width != slot->stride)
-            variant.repacked |= 1U << i;
-    }
-    return variant;
-}
-
 /* Finds every slot's memory for this run: the caller's buffer, or our own. */
 static status find_memory(struct adamra_attention *attention, const adamra_attention_io *io,
                           const struct attention_variant *variant,
@@ -61,8 +48,7 @@ static bool plan_fits(const struct adamra_attention *attention,
                       const struct slot_memory memory[SLOT_COUNT])
 {
     if (!attention->plan || attention->candidate != attention->context->candidate ||
-        attention->variant.repacked != variant->repacked ||
-        attention->variant.route != variant->route)
+        !attention_variant_equal(&attention->variant, variant))
         return false;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {
         const struct slot_memory *old = &attention->memory[i];
@@ -191,7 +177,7 @@ static status run(struct adamra_attention *attention, const adamra_attention_io 
     status result = attention_check_io(attention, io);
     if (result || form->slots[SLOT_Y].rows == 0)
         return result;
-    struct attention_variant variant = io_variant(form, io);
+    struct attention_variant variant = attention_io_variant(form, io);
     struct slot_memory memory[SLOT_COUNT];
     result = find_memory(attention, io, &variant, memory);
     if (!result && !plan_fits(attention, &variant, memory))
