@@ -136,7 +136,7 @@ static void large_init(struct large *large, enum gpu_binding_kind kind, enum gpu
                                                .groups = {65535, 65535, 65535}};
     large->pipeline.reflection = (struct gpu_reflection){
         .kinds = {kind, GPU_BINDING_STORAGE}, .access = {GPU_READ, GPU_WRITE}, .binding_count = 2};
-    large->buffer.size = 32 + ITEMS * ITEM_BYTES;
+    large->buffer.size = large->buffer.bytes = 32 + ITEMS * ITEM_BYTES;
     large->dispatch = (struct gpu_dispatch){
         .pipeline = &large->pipeline,
         .label = "large",

@@ -215,11 +215,14 @@ enum gpu_memory_kind {
 struct gpu_buffer {
     struct gpu_device *device;
     VkBuffer handle;
-    uint64_t size;   /* bytes asked for; memory is at least that, rounded up to 16 */
+    uint64_t size;   /* bytes asked for */
+    uint64_t bytes;  /* of the Vulkan buffer, where views end: our own round `size` up to 16 */
     uint8_t *mapped; /* NULL when the host cannot see it */
     bool coherent;
-    bool texel;  /* made with uniform texel usage (always, unless it is the caller's) */
-    void *block; /* memory.c's */
+    bool texel;    /* made with uniform texel usage (always, unless it is the caller's) */
+    bool copies;   /* made with both transfer usages, likewise */
+    bool borrowed; /* the Vulkan buffer is the caller's */
+    void *block;   /* memory.c's */
     uint64_t block_offset, block_size;
     VkDeviceMemory memory;
 };
@@ -229,8 +232,9 @@ struct gpu_buffer {
 status gpu_buffer_create(struct gpu_device *device, uint64_t size, enum gpu_memory_kind kind,
                          struct gpu_buffer **out);
 void gpu_buffer_destroy(struct gpu_buffer *buffer);
-/* A buffer of the caller's, without memory of ours; copies to and from it need its transfer usage
- * (STATUS_UNSUPPORTED without). It is not destroyed with what is made here. */
+/* A buffer of the caller's, of 16 bytes at least and a multiple of 4, without memory of ours;
+ * copies to and from it need its transfer usage (STATUS_UNSUPPORTED without). It is not destroyed
+ * with what is made here. */
 status gpu_buffer_wrap(struct gpu_device *device, VkBuffer handle, uint64_t size,
                        VkBufferUsageFlags usage, struct gpu_buffer **out);
 /* Host memory as a buffer, mapped at `data`; data and size are multiples of limits.host_import.

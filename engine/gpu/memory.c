@@ -37,13 +37,13 @@ static uint32_t largest_heap(const struct gpu_memory *memory)
     return best;
 }
 
-static status create_handle(struct gpu_buffer *buffer, uint64_t bytes)
+static status create_handle(struct gpu_buffer *buffer)
 {
     struct gpu_device *device = buffer->device;
     status result = STATUS_OK;
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .size = bytes,
+        .size = buffer->bytes,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT};
     GPU_TRY(device, result,
@@ -91,8 +91,9 @@ status gpu_buffer_make(struct gpu_device *device, uint64_t size, enum gpu_memory
         return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a buffer");
     buffer->device = device;
     buffer->size = size;
-    buffer->texel = true;
-    status result = create_handle(buffer, size_round_up(size_max(size, 1), 16));
+    buffer->bytes = size_round_up(size_max(size, 1), 16);
+    buffer->texel = buffer->copies = true;
+    status result = create_handle(buffer);
     if (!result)
         result = bind_memory(buffer, kind);
     if (result) {
@@ -106,7 +107,7 @@ status gpu_buffer_make(struct gpu_device *device, uint64_t size, enum gpu_memory
 void gpu_buffer_release(struct gpu_buffer *buffer)
 {
     struct gpu_device *device = buffer->device;
-    if (buffer->handle)
+    if (buffer->handle && !buffer->borrowed)
         device->vk.vkDestroyBuffer(device->handle, buffer->handle, NULL);
     if (buffer->block) {
         struct gpu_range range = {buffer->block, buffer->block_offset, buffer->block_size};
@@ -131,8 +132,28 @@ void gpu_buffer_destroy(struct gpu_buffer *buffer)
 {
     if (!buffer)
         return;
-    buffer->device->memory->used -= buffer->size;
+    if (buffer->block)
+        buffer->device->memory->used -= buffer->size;
     gpu_buffer_release(buffer);
+}
+
+status gpu_buffer_wrap(struct gpu_device *device, VkBuffer handle, uint64_t size,
+                       VkBufferUsageFlags usage, struct gpu_buffer **out)
+{
+    const VkBufferUsageFlags copies =
+        VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    assert(size >= 16 && size % 4 == 0 && usage & VK_BUFFER_USAGE_STORAGE_BUFFER_BIT);
+    struct gpu_buffer *buffer = *out = calloc(1, sizeof(*buffer));
+    if (!buffer)
+        return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a buffer");
+    *buffer = (struct gpu_buffer){.device = device,
+                                  .handle = handle,
+                                  .size = size,
+                                  .bytes = size,
+                                  .texel = usage & VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
+                                  .copies = (usage & copies) == copies,
+                                  .borrowed = true};
+    return STATUS_OK;
 }
 
 /* The mapped range around [offset, offset + size) of the buffer, in whole atoms. */

@@ -11,11 +11,6 @@
 
 static const uint64_t element_bytes[] = {[GPU_RAW] = 4, [GPU_RGBA32F] = 16, [GPU_RGBA16F] = 8};
 
-static uint64_t buffer_bytes(const struct gpu_buffer *buffer)
-{
-    return size_round_up(size_max(buffer->size, 1), VIEW_STEP);
-}
-
 /* The most bytes that a view of the binding may show. */
 static uint64_t view_limit(const struct gpu_device *device, const struct gpu_dispatch *dispatch,
                            uint32_t index)
@@ -35,7 +30,7 @@ static struct gpu_window make_window(const struct gpu_device *device,
                                      uint64_t first, uint64_t end)
 {
     const struct gpu_binding *binding = &dispatch->bindings[index];
-    const uint64_t total = buffer_bytes(binding->buffer);
+    const uint64_t total = binding->buffer->bytes;
     const uint64_t step = device->limits.buffer_offset;
     uint64_t from = 0, to = binding->size;
     if (dispatch->span)
@@ -47,6 +42,7 @@ static struct gpu_window make_window(const struct gpu_device *device,
     window.begin = size_min(binding->offset + from, total - VIEW_STEP) / step * step;
     window.end = size_round_up(binding->offset + to, VIEW_STEP);
     window.end = size_min(size_max(window.end, window.begin + VIEW_STEP), total);
+    window.end -= (window.end - window.begin) % element_bytes[binding->format];
     /* A view may begin before its binding: the shader's subtraction wraps in the same way. */
     const uint64_t element = element_bytes[binding->format];
     window.base = (uint32_t)(window.begin / element - binding->offset / element);
@@ -124,7 +120,7 @@ static const char *binding_fault(const struct gpu_dispatch *dispatch, uint32_t i
     if (binding->offset % VIEW_STEP)
         return "the offset is no multiple of 16";
     if (binding->offset > binding->buffer->size ||
-        binding->size > buffer_bytes(binding->buffer) - binding->offset)
+        binding->size > binding->buffer->bytes - binding->offset)
         return "the range passes the end of its buffer";
     if (texel && !binding->buffer->texel)
         return "the buffer was made without texel usage";

@@ -89,6 +89,10 @@ status gpu_staging_copy(struct gpu_buffer *buffer, uint64_t offset, uint8_t *dat
     struct gpu_device *device = buffer->device;
     struct transfer transfer = {0};
     struct gpu_buffer *staging;
+    if (!buffer->copies)
+        return fail(device->log, STATUS_UNSUPPORTED,
+                    "a buffer of the caller's: expected usages TRANSFER_SRC and TRANSFER_DST for "
+                    "copies by the host");
     status result = get_staging(device, direction, &staging);
     if (!result)
         result = transfer_init(device, &transfer);

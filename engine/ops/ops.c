@@ -26,8 +26,11 @@ static bool is_raw(const struct op_call *call, uint32_t index)
 static bool texels_satisfy(const struct gpu_device *device, const struct op_call *call)
 {
     bool halves = false;
-    for (uint32_t i = 0; i < call->op->tensor_count; i++)
+    for (uint32_t i = 0; i < call->op->tensor_count; i++) {
         halves |= call->tensors[i].type == ELEMENT_F16 && !is_raw(call, i);
+        if (call->tensors[i].buffer && !call->tensors[i].buffer->texel)
+            return false;
+    }
     return device->features.texel_f32 && (device->features.texel_f16 || !halves) &&
            device->limits.texel_elements >= LEAST_TEXELS;
 }
@@ -102,11 +105,12 @@ static void bind_tensors(const struct op_call *call, struct gpu_dispatch *dispat
     const struct tensor *spare = &call->tensors[first_input(call)];
     for (uint32_t i = 0; i < call->op->tensor_count; i++) {
         const struct tensor *tensor = call->tensors[i].buffer ? &call->tensors[i] : spare;
-        uint64_t bytes = tensor->elements * element_bytes(tensor->type);
-        dispatch->bindings[i] = (struct gpu_binding){.buffer = tensor->buffer,
-                                                     .offset = tensor->offset,
-                                                     .size = size_round_up(bytes, 16),
-                                                     .format = tensor_format(call, i)};
+        uint64_t bytes = size_round_up(tensor->elements * element_bytes(tensor->type), 16);
+        dispatch->bindings[i] =
+            (struct gpu_binding){.buffer = tensor->buffer,
+                                 .offset = tensor->offset,
+                                 .size = size_min(bytes, tensor->buffer->bytes - tensor->offset),
+                                 .format = tensor_format(call, i)};
     }
     dispatch->binding_count = call->op->tensor_count;
 }
