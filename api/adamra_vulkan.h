@@ -62,10 +62,11 @@ ADAMRA_API adamra_status adamra_vulkan_get_features(
     VkPhysicalDevice physical_device, void *next, adamra_vulkan_features *out);
 
 /*
- * A buffer of the caller's. It needs usage VK_BUFFER_USAGE_STORAGE_BUFFER_BIT; with
- * UNIFORM_TEXEL_BUFFER and TRANSFER_SRC and _DST too, the fastest kernels run everywhere and
- * adamra_buffer_read and _write work. It outlives what adamra_buffer_create returns here.
- * size: its bytes. usage: as it was made.
+ * A buffer of the caller's, of this context's device. It needs usage
+ * VK_BUFFER_USAGE_STORAGE_BUFFER_BIT; with UNIFORM_TEXEL_BUFFER and TRANSFER_SRC and _DST too, the
+ * fastest kernels run everywhere and adamra_buffer_read and _write work. It outlives what
+ * adamra_buffer_create returns here. size: its bytes, at least 16 and a multiple of 4. usage: as it
+ * was made.
  */
 ADAMRA_API adamra_status adamra_buffer_wrap(adamra_context *context, VkBuffer buffer, uint64_t size,
                                             VkBufferUsageFlags usage, adamra_buffer **out);
@@ -86,6 +87,7 @@ typedef struct adamra_recording adamra_recording;
  * of the context's family; submits and waits for nothing.
  * io: q, k, v, given logits and y are buffers. Lengths and router weights in host memory are read
  * during the call; `head` and `prob` are NULL.
+ * On failure the command buffer may hold a part of the run: reset it.
  * out: the recording, destroyed after the last execution of the command buffer has ended and before
  * the attention. It may execute again and again, one execution at a time.
  * Entry: what was written to the inputs before must have been made available; a barrier of ours
@@ -101,7 +103,7 @@ ADAMRA_API void adamra_recording_destroy(adamra_recording *recording);
 
 /* A model's inputs and outputs in device memory. */
 typedef struct adamra_model_io {
-    uint32_t batch, n;      /* n <= max_tokens */
+    uint32_t batch, n;      /* both at least 1; n <= max_tokens */
     adamra_buffer *tokens;  /* u32 [batch, n]; a token outside the vocabulary reads as 0 */
     uint64_t tokens_offset; /* bytes, a multiple of 16; so are the others */
     adamra_buffer *lengths; /* u32 [batch], each <= n; NULL: all n */

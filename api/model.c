@@ -1,33 +1,11 @@
-#include "context.h"
 #include "api/model.h"
-#include "model/encoder.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MODEL_PLANS 4 /* shapes kept */
 /* Activations of one submission: a larger batch runs in slices. */
 #define SLICE_BYTES ((uint64_t)256 << 20)
-
-/* What runs one shape. */
-struct model_plan {
-    uint32_t batch, n;  /* batch 0: empty */
-    uint64_t last_used; /* the model's count of uses then */
-    struct encoder encoder;
-    struct gpu_buffer *tokens, *lengths, *logits;
-    struct plan *plan;
-    double operations, bytes;
-};
-
-struct adamra_model {
-    struct adamra_context *context;
-    struct model_config config;
-    struct weights weights;
-    struct model_plan plans[MODEL_PLANS];
-    uint64_t uses;
-    uint64_t slice_bytes;
-};
 
 /* A batch as the caller gave it, or a slice of it. */
 struct model_batch {

@@ -57,14 +57,23 @@ status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *to
     return STATUS_OK;
 }
 
+/* In a command buffer of the caller's only with compute and transfer work: graphics around it shall
+ * not wait. */
 void gpu_hazards_begin(struct gpu_commands *commands)
 {
-    place_barrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_ACCESS_MEMORY_WRITE_BIT, STAGES,
-                  ACCESSES);
+    if (commands->owned)
+        place_barrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_ACCESS_MEMORY_WRITE_BIT,
+                      STAGES, ACCESSES);
+    else
+        place_barrier(commands, STAGES, WRITES, STAGES, ACCESSES);
 }
 
 void gpu_hazards_end(struct gpu_commands *commands)
 {
+    if (!commands->owned) {
+        place_barrier(commands, STAGES, WRITES, STAGES, ACCESSES);
+        return;
+    }
     place_barrier(commands, STAGES, WRITES,
                   VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT,
                   VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT);

@@ -159,6 +159,7 @@ static struct op_call resolve_call(const struct graph *graph, const struct place
 
 struct plan {
     struct gpu_buffer *arena;
+    struct gpu_buffer *staged; /* constants on their way to the arena, or NULL */
     struct gpu_commands *commands;
     uint64_t scratch_bytes;
 };
@@ -190,15 +191,46 @@ static status record(struct gpu_device *device, const struct graph *graph,
     return gpu_commands_end(plan->commands);
 }
 
+static uint64_t constant_bytes(const struct graph *graph, const struct placement *placement,
+                               tensor_id id)
+{
+    bool used = graph->tensors[id].role == GRAPH_CONSTANT && placement->lifetimes[id].size;
+    return used ? tensor_bytes(&graph->tensors[id]) : 0;
+}
+
 static status upload_constants(const struct graph *graph, const struct placement *placement,
                                struct gpu_buffer *arena)
 {
     status result = STATUS_OK;
     for (tensor_id id = 0; id < graph->tensor_count && !result; id++) {
-        const struct graph_tensor *tensor = &graph->tensors[id];
-        if (tensor->role == GRAPH_CONSTANT && placement->lifetimes[id].size)
-            result = gpu_buffer_write(arena, placement->lifetimes[id].offset, tensor->data,
-                                      tensor_bytes(tensor));
+        uint64_t bytes = constant_bytes(graph, placement, id);
+        if (bytes)
+            result = gpu_buffer_write(arena, placement->lifetimes[id].offset,
+                                      graph->tensors[id].data, bytes);
+    }
+    return result;
+}
+
+/* Where nothing may be submitted and the host cannot write the arena: each execution copies the
+ * constants to it from memory that the host can write. */
+static status record_constants(const struct graph *graph, const struct placement *placement,
+                               struct plan *plan)
+{
+    uint64_t total = 0, at = 0;
+    for (tensor_id id = 0; id < graph->tensor_count; id++)
+        total += constant_bytes(graph, placement, id);
+    if (!total)
+        return STATUS_OK;
+    status result = gpu_buffer_create(plan->arena->device, total, GPU_MEMORY_UPLOAD, &plan->staged);
+    for (tensor_id id = 0; id < graph->tensor_count && !result; id++) {
+        uint64_t bytes = constant_bytes(graph, placement, id);
+        if (!bytes)
+            continue;
+        result = gpu_buffer_write(plan->staged, at, graph->tensors[id].data, bytes);
+        if (!result)
+            result = gpu_commands_copy(plan->commands, plan->staged, at, plan->arena,
+                                       placement->lifetimes[id].offset, bytes);
+        at += bytes;
     }
     return result;
 }
@@ -229,11 +261,14 @@ status plan_create(struct gpu_device *device, const struct graph *graph,
     result = gpu_buffer_create(device, placement.bytes, GPU_MEMORY_DEVICE, &plan->arena);
     if (result)
         goto error;
-    result = upload_constants(graph, &placement, plan->arena);
+    struct gpu_commands_params commands = {.profile = params->profile, .command = params->command};
+    result = gpu_commands_create(device, &commands, &plan->commands);
     if (result)
         goto error;
-    result = gpu_commands_create(device, &(struct gpu_commands_params){.profile = params->profile},
-                                 &plan->commands);
+    if (params->command && !plan->arena->mapped)
+        result = record_constants(graph, &placement, plan);
+    else
+        result = upload_constants(graph, &placement, plan->arena);
     if (result)
         goto error;
     result = record(device, graph, &placement, bindings, params, plan);
@@ -254,6 +289,7 @@ void plan_destroy(struct plan *plan)
     if (!plan)
         return;
     gpu_commands_destroy(plan->commands);
+    gpu_buffer_destroy(plan->staged);
     gpu_buffer_destroy(plan->arena);
     free(plan);
 }

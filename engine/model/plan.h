@@ -16,7 +16,9 @@ struct plan_binding {
 
 struct plan_params {
     bool profile;
-    const char *candidate; /* forced where an op has one of this name; NULL: choose */
+    const char *candidate;   /* forced where an op has one of this name; NULL: choose */
+    VkCommandBuffer command; /* of the caller's, being recorded: the plan goes there, is never run
+                              * here, submits nothing, and lives until `command` has executed */
 };
 
 struct plan;
