@@ -9,13 +9,16 @@ adamra_status adamra_attention_create(adamra_context *context,
     if (!out)
         return context_fail_null(context, "out");
     *out = NULL;
+    status result = gpu_device_check(context->device);
+    if (result)
+        return context_status(result);
     struct adamra_attention *attention = calloc(1, sizeof(*attention));
     if (!attention)
         return context_status(
             fail(&context->log, STATUS_OUT_OF_HOST_MEMORY, "no memory for an attention's record"));
     attention->context = context;
     graph_init(&attention->graph);
-    status result = attention_form_init(&context->log, params, &attention->form);
+    result = attention_form_init(&context->log, params, &attention->form);
     if (result)
         goto error;
     uint32_t batch = attention->form.shape.batch;

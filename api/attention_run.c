@@ -174,7 +174,9 @@ static status run(struct adamra_attention *attention, const adamra_attention_io 
                   adamra_timing *timing)
 {
     const struct attention_form *form = &attention->form;
-    status result = attention_check_io(attention, io);
+    status result = gpu_device_check(attention->context->device);
+    if (!result)
+        result = attention_check_io(attention, io);
     if (result || form->slots[SLOT_Y].rows == 0)
         return result;
     struct attention_variant variant = attention_io_variant(form, io);

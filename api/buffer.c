@@ -35,6 +35,9 @@ adamra_status adamra_buffer_create(adamra_context *context, uint64_t bytes, adam
     if (!out)
         return context_fail_null(context, "out");
     *out = NULL;
+    status result = gpu_device_check(context->device);
+    if (result)
+        return context_status(result);
     struct adamra_buffer *buffer = add_record(context);
     if (!buffer)
         return ADAMRA_OUT_OF_HOST_MEMORY;
@@ -62,7 +65,9 @@ adamra_status adamra_buffer_wrap(adamra_context *context, VkBuffer handle, uint6
     if (!out)
         return context_fail_null(context, "out");
     *out = NULL;
-    status result = check_wrap(&context->log, handle, size, usage);
+    status result = gpu_device_check(context->device);
+    if (!result)
+        result = check_wrap(&context->log, handle, size, usage);
     if (result)
         return context_status(result);
     struct adamra_buffer *buffer = add_record(context);
@@ -80,11 +85,15 @@ void adamra_buffer_destroy(adamra_buffer *buffer)
     free(buffer);
 }
 
+/* Also: a device that is lost copies nothing, not to mapped memory either. */
 static status check_range(const adamra_buffer *buffer, uint64_t offset, const void *data,
                           uint64_t bytes)
 {
     struct logger *log = &buffer->context->log;
     uint64_t size = buffer->memory->size;
+    status result = gpu_device_check(buffer->context->device);
+    if (result)
+        return result;
     if (!data && bytes)
         return fail(log, STATUS_INVALID_ARGUMENT, "data: expected a pointer, got NULL");
     if (offset > size || bytes > size - offset)

@@ -143,8 +143,12 @@ adamra_status adamra_context_create(const adamra_context_params *params, adamra_
     }
     *out = NULL;
     struct adamra_context *context = calloc(1, sizeof(*context));
-    if (!context)
-        return ADAMRA_OUT_OF_HOST_MEMORY;
+    if (!context) {
+        struct adamra_context none = {0}; /* for its logger only */
+        set_log(&none, params->log, params->user);
+        return context_status(
+            fail(&none.log, STATUS_OUT_OF_HOST_MEMORY, "no memory for a context"));
+    }
     set_log(context, params->log, params->user);
 
     status result = open_device(context, params);

@@ -74,13 +74,16 @@ adamra_status adamra_model_load(adamra_context *context, const char *folder,
         return context_status(fail(&context->log, STATUS_INVALID_ARGUMENT,
                                    "type: expected ADAMRA_F32 or ADAMRA_F16, got %d",
                                    (int)params->type));
+    status result = gpu_device_check(context->device);
+    if (result)
+        return context_status(result);
     model = calloc(1, sizeof(*model));
     if (!model)
         return context_status(
             fail(&context->log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for a model", folder));
     model->context = context;
     model->slice_bytes = SLICE_BYTES;
-    status result = load_config(model, folder);
+    result = load_config(model, folder);
     if (result == STATUS_OK)
         result =
             load_weights(model, folder, params->type == ADAMRA_F16 ? ELEMENT_F16 : ELEMENT_F32);
@@ -321,7 +324,9 @@ adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens, uint3
     struct gpu_device *device = model->context->device;
     adamra_timing total = {0};
     double start = context_clock_ms();
-    status result = check_batch(model, &all);
+    status result = gpu_device_check(model->context->device);
+    if (!result)
+        result = check_batch(model, &all);
     uint64_t row_bytes = encoder_row_bytes(&model->config, &model->weights, n ? n : 1);
     uint32_t rows = (uint32_t)size_min(UINT32_MAX, size_max(1, model->slice_bytes / row_bytes));
     for (uint32_t first = 0; result == STATUS_OK && first < batch;) {

@@ -40,8 +40,9 @@ status gpu_commands_create(struct gpu_device *device, const struct gpu_commands_
     if (!params)
         params = &defaults;
     *out = NULL;
-    if (device->lost)
-        return fail(device->log, STATUS_DEVICE_LOST, "%s is lost", device->info.name);
+    status result = gpu_device_check(device);
+    if (result)
+        return result;
     struct gpu_commands *commands = calloc(1, sizeof(*commands));
     if (!commands)
         return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for commands");
@@ -49,7 +50,7 @@ status gpu_commands_create(struct gpu_device *device, const struct gpu_commands_
     commands->handle = params->command;
     commands->owned = !params->command;
     commands->profile = params->profile && commands->owned;
-    status result = commands->owned ? create_fences(commands) : STATUS_OK;
+    result = commands->owned ? create_fences(commands) : STATUS_OK;
     if (!result)
         result = gpu_parts_begin(commands);
     if (result) {

@@ -242,3 +242,16 @@ VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSub
         device->unlock(device->lock_user);
     return result;
 }
+
+/* A wait may fail for want of memory while the device goes on; it is tried once more, since what
+ * the device uses cannot be freed before. */
+status gpu_fence_wait(struct gpu_device *device, VkFence fence)
+{
+    VkResult result = VK_NOT_READY;
+    for (uint32_t i = 0; i < 2 && result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; i++)
+        result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, UINT64_MAX);
+    if (result == VK_SUCCESS)
+        return STATUS_OK;
+    device->lost = true;
+    return gpu_vk_fail(device, result, "vkWaitForFences", __FILE__, __LINE__);
+}

@@ -179,6 +179,8 @@ status gpu_progress(struct gpu_device *device, double share);
 /* Submits under the caller's lock. `fence` may be VK_NULL_HANDLE. */
 VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
                           VkFence fence);
+/* Waits for a submission. On failure the device counts as lost: what it does is not known. */
+status gpu_fence_wait(struct gpu_device *device, VkFence fence);
 
 /* ---- limits.c ---- */
 
@@ -188,9 +190,13 @@ VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSub
 status gpu_limits_lower(struct logger *log, const char *text, struct gpu_limits *limits,
                         struct gpu_features *features);
 
+/* STATUS_DEVICE_LOST, reported, once the device is lost. */
+status gpu_device_check(const struct gpu_device *device);
 /* The status for a failed VkResult, reported with the call's name; sets device->lost. */
 status gpu_vk_fail(struct gpu_device *device, VkResult result, const char *call, const char *file,
                    int line);
+/* The same for a call before there is a device. */
+status gpu_result_fail(struct logger *log, VkResult result, const char *call);
 /* Runs a Vulkan call; on failure sets `result_` (a `status`) and jumps to `error`. */
 #define GPU_TRY(device, result_, call)                                                             \
     do {                                                                                           \
@@ -200,7 +206,6 @@ status gpu_vk_fail(struct gpu_device *device, VkResult result, const char *call,
             goto error;                                                                            \
         }                                                                                          \
     } while (0)
-const char *gpu_result_text(VkResult result);
 const char *gpu_type_text(enum gpu_device_type type); /* "discrete", "cpu", ... */
 
 /* ---- memory.c ---- */

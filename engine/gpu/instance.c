@@ -77,20 +77,24 @@ static status open_messenger(struct gpu_device *device, struct gpu_instance *ins
                           ? create(instance->handle, &info, NULL, &instance->messenger)
                           : VK_ERROR_EXTENSION_NOT_PRESENT;
     if (result < 0)
-        return fail(device->log, STATUS_DRIVER, "vkCreateDebugUtilsMessengerEXT: %s",
-                    gpu_result_text(result));
+        return gpu_result_fail(device->log, result, "vkCreateDebugUtilsMessengerEXT");
     return STATUS_OK;
 }
 
-/* The version to ask for: 1.1 at least; 0 when the loader is older. */
-static uint32_t instance_version(const struct gpu_instance *instance)
+/* The version to ask for, 1.1 at least. */
+static status instance_version(struct logger *log, const struct gpu_instance *instance,
+                               uint32_t *version)
 {
     PFN_vkEnumerateInstanceVersion enumerate =
         (PFN_vkEnumerateInstanceVersion)instance->get_proc(NULL, "vkEnumerateInstanceVersion");
-    uint32_t version = 0;
-    if (!enumerate || enumerate(&version) < 0 || version < VK_API_VERSION_1_1)
-        return 0;
-    return version < VK_API_VERSION_1_3 ? version : VK_API_VERSION_1_3;
+    *version = 0;
+    VkResult result = enumerate ? enumerate(version) : VK_SUCCESS;
+    if (result < 0)
+        return gpu_result_fail(log, result, "vkEnumerateInstanceVersion");
+    if (*version < VK_API_VERSION_1_1)
+        return fail(log, STATUS_NO_DEVICE, "the Vulkan loader is older than version 1.1");
+    *version = *version < VK_API_VERSION_1_3 ? *version : VK_API_VERSION_1_3;
+    return STATUS_OK;
 }
 
 /* Makes instance->handle; `validated` as in gpu_instance_init, or NULL without the layer. */
@@ -99,10 +103,10 @@ static status create_handle(struct logger *log, struct gpu_device *validated,
 {
     VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                      .pApplicationName = "adamra",
-                                     .pEngineName = "adamra",
-                                     .apiVersion = instance_version(instance)};
-    if (!application.apiVersion)
-        return fail(log, STATUS_NO_DEVICE, "the Vulkan loader is older than version 1.1");
+                                     .pEngineName = "adamra"};
+    status versioned = instance_version(log, instance, &application.apiVersion);
+    if (versioned)
+        return versioned;
     static const VkValidationFeatureEnableEXT checks[] = {
         VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
     static const char *const layers[] = {VALIDATION_LAYER};
@@ -132,7 +136,7 @@ static status create_handle(struct logger *log, struct gpu_device *validated,
         create ? create(&info, NULL, &instance->handle) : VK_ERROR_INITIALIZATION_FAILED;
     /* A loader without any driver fails here: there is no device then, which is no error. */
     if (result < 0 && result != VK_ERROR_INCOMPATIBLE_DRIVER)
-        return fail(log, STATUS_DRIVER, "vkCreateInstance: %s", gpu_result_text(result));
+        return gpu_result_fail(log, result, "vkCreateInstance");
     return STATUS_OK;
 }
 

@@ -80,8 +80,9 @@ status gpu_buffer_make(struct gpu_device *device, uint64_t size, enum gpu_memory
                        struct gpu_buffer **out)
 {
     *out = NULL;
-    if (device->lost)
-        return fail(device->log, STATUS_DEVICE_LOST, "%s is lost", device->info.name);
+    status result = gpu_device_check(device);
+    if (result)
+        return result;
     uint32_t heap = largest_heap(device->memory);
     if (size > size_min(device->limits.allocation_bytes,
                         device->memory->properties.memoryHeaps[heap].size))
@@ -93,7 +94,7 @@ status gpu_buffer_make(struct gpu_device *device, uint64_t size, enum gpu_memory
     buffer->size = size;
     buffer->bytes = size_round_up(size_max(size, 1), 16);
     buffer->texel = buffer->copies = true;
-    status result = create_handle(buffer);
+    result = create_handle(buffer);
     if (!result)
         result = bind_memory(buffer, kind);
     if (result) {

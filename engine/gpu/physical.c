@@ -32,8 +32,7 @@ status gpu_physical_extensions(struct logger *log, const struct gpu_instance *in
 error:
     free(out->list);
     *out = (struct gpu_extensions){0};
-    return fail(log, STATUS_DRIVER, "vkEnumerateDeviceExtensionProperties: %s",
-                gpu_result_text(result));
+    return gpu_result_fail(log, result, "vkEnumerateDeviceExtensionProperties");
 }
 
 #define MAX_FAMILIES 32
@@ -143,7 +142,7 @@ status gpu_physical_list(struct logger *log, const struct gpu_instance *instance
     if (vk >= 0)
         vk = instance->EnumeratePhysicalDevices(instance->handle, &handle_count, handles);
     if (vk < 0) {
-        result = fail(log, STATUS_DRIVER, "vkEnumeratePhysicalDevices: %s", gpu_result_text(vk));
+        result = gpu_result_fail(log, vk, "vkEnumeratePhysicalDevices");
         goto error;
     }
     for (uint32_t i = 0; i < handle_count && !result; i++)

@@ -39,11 +39,6 @@ static const struct result_row *find_result(VkResult result)
     return &unknown;
 }
 
-const char *gpu_result_text(VkResult result)
-{
-    return find_result(result)->text;
-}
-
 const char *gpu_type_text(enum gpu_device_type type)
 {
     static const char *const texts[] = {[GPU_DISCRETE] = "discrete",
@@ -67,4 +62,17 @@ status gpu_vk_fail(struct gpu_device *device, VkResult result, const char *call,
     return fail(device->log, row->code ? row->code : STATUS_DRIVER, "%.*s on %s: %s (%d), %s:%d",
                 (int)strcspn(name, "("), name, device->info.name, row->text, (int)result,
                 slash ? slash + 1 : file, line);
+}
+
+status gpu_result_fail(struct logger *log, VkResult result, const char *call)
+{
+    const struct result_row *row = find_result(result);
+    return fail(log, row->code ? row->code : STATUS_DRIVER, "%s: %s (%d)", call, row->text,
+                (int)result);
+}
+
+status gpu_device_check(const struct gpu_device *device)
+{
+    return device->lost ? fail(device->log, STATUS_DEVICE_LOST, "%s is lost", device->info.name)
+                        : STATUS_OK;
 }

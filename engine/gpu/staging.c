@@ -63,8 +63,9 @@ static status transfer_run(struct gpu_device *device, const struct transfer *tra
                      VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
     GPU_TRY(device, result, device->vk.vkEndCommandBuffer(command));
     GPU_TRY(device, result, gpu_queue_submit(device, 1, &submit, transfer->fence));
-    GPU_TRY(device, result,
-            device->vk.vkWaitForFences(device->handle, 1, &transfer->fence, VK_TRUE, UINT64_MAX));
+    result = gpu_fence_wait(device, transfer->fence);
+    if (result)
+        return result;
     GPU_TRY(device, result, device->vk.vkResetFences(device->handle, 1, &transfer->fence));
 error:
     return result;

@@ -116,20 +116,18 @@ static status wait_group(struct gpu_commands *commands)
     const struct gpu_part *parts = commands->parts.items;
     const uint32_t slot = (run->submissions - run->flights) % GPU_MAX_FLIGHTS;
     const struct gpu_group *group = &run->groups[slot];
-    status result = STATUS_OK;
     double operations = 0;
     run->flights--;
     for (uint32_t i = group->first; i < group->end; i++)
         operations += parts[i].operations;
-    GPU_TRY(device, result,
-            device->vk.vkWaitForFences(device->handle, 1, &commands->fences[slot], VK_TRUE,
-                                       UINT64_MAX));
+    status result = gpu_fence_wait(device, commands->fences[slot]);
+    if (result)
+        return result;
     run->done += operations;
     if (device->features.timestamps)
         result = measure_parts(commands, group);
     else
         measure_group(commands, group, operations);
-error:
     return result;
 }
 
@@ -201,9 +199,9 @@ status gpu_commands_submit(struct gpu_commands *commands)
     struct gpu_run *run = &commands->run;
     assert(commands->owned && commands->ended && !run->active);
     *run = (struct gpu_run){0};
-    if (device->lost)
-        return fail(device->log, STATUS_DEVICE_LOST, "%s is lost", device->info.name);
-    status result = submit_pending(device);
+    status result = gpu_device_check(device);
+    if (!result)
+        result = submit_pending(device);
     if (result)
         return result;
     result = check_cancel(device);
