@@ -30,6 +30,7 @@
     ROW(model) \
     ROW(cli) \
     ROW(cli_files) \
+    ROW(faults) \
     ROW(bench) \
     ROW(bench_work) \
     ROW(bench_run) \

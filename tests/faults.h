@@ -1,0 +1,42 @@
+/* faults: makes one call in a run fail, be it of Vulkan's or of malloc's, and counts what is alive.
+ *
+ * The loader's door, gpu_loader_open, and the allocation functions are replaced when the suites are
+ * linked (--wrap), so that the library under test is the one that is shipped. Nothing is replaced
+ * for a device that was opened before faults_watch, and nothing fails unless it was asked for. */
+#ifndef FAULTS_H
+#define FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <volk.h>
+
+/* Which calls are counted and may fail. */
+enum fault_class {
+    FAULT_OPEN = 1,     /* Vulkan, until there is a device */
+    FAULT_PIPELINE = 2, /* Vulkan, for pipelines and their layouts */
+    FAULT_DEVICE = 4,   /* all other device functions */
+    FAULT_HOST = 8,     /* malloc, calloc, realloc */
+};
+
+/* Forgets all but the number of failures: for the start of a test. */
+void faults_reset(void);
+/* Devices that are opened from now on can fail, and their objects are counted. */
+void faults_watch(bool on);
+/* The call number `index`, from 0, of those in `classes` that may return `error` does so without
+ * doing anything; for FAULT_HOST `error` is not used. After VK_ERROR_DEVICE_LOST all calls that may
+ * return it do, until faults_arm or faults_disarm. */
+void faults_arm(uint32_t classes, uint32_t index, VkResult error);
+/* Nothing fails any more. */
+void faults_disarm(void);
+/* The function that was made to fail since faults_arm; NULL: none, there were fewer calls. */
+const char *faults_failed(void);
+/* All failures so far, for the report. */
+uint32_t faults_total(void);
+
+/* Vulkan objects of watched devices that are alive, instances and devices included. */
+int32_t faults_alive(void);
+/* The first rule that was broken: an object that the device might still have used was reset, used
+ * again or destroyed. NULL: none. */
+const char *faults_misuse(void);
+
+#endif

@@ -1,0 +1,50 @@
+/* faults_work: what is done while calls fail: sequences of API calls with a known result. Nothing
+ * here allocates between work_init and work_finish, so that malloc fails in the library only. */
+#ifndef FAULTS_WORK_H
+#define FAULTS_WORK_H
+
+#include "attention_cases.h"
+#include "model_cases.h"
+
+#define WORK_BUFFERS 5 /* q, k, v, router logits, y */
+
+struct work {
+    const struct work_kind *kind;
+    adamra_context *context;
+    /* inputs, and what came out */
+    struct attention_case attention;
+    struct attention_result result;
+    struct model_cases cases;
+    float *logits;
+    void *expected; /* the bytes of the first result; NULL: none yet */
+    /* objects, NULL until a step has made them */
+    adamra_attention *object;
+    adamra_buffer *buffers[WORK_BUFFERS];
+    adamra_model *model;
+};
+
+/* Makes what it is for, unless it is there. May be done again after a failure. */
+typedef adamra_status (*work_step)(struct work *work);
+
+struct work_kind {
+    const char *name;
+    const work_step *steps; /* NULL ends them */
+    const char *attention;  /* kind of attention; NULL: a model's */
+    adamra_router router;
+};
+
+extern const struct work_kind work_kinds[];
+extern const uint32_t work_count;
+
+/* Draws the inputs. */
+void work_init(struct work *work, const struct work_kind *kind, adamra_context *context);
+/* Whether the result is the same as the first one, to the bit; the first is checked against the
+ * oracle or the golden logits, which fails the test. Spoils the result for the next run. */
+bool work_is_right(struct work *work);
+/* Destroys the objects. */
+void work_release(struct work *work);
+void work_finish(struct work *work);
+/* Calls all that there is to call; the number of those that did not return `code`. */
+uint32_t work_others_than(struct work *work, adamra_status code);
+
+#endif
