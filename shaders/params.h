@@ -119,7 +119,9 @@ struct state_params {
     uint keys;                                          /* m; rows when pooled already */
 };
 
-/* S = sum over stretches of P, in order. A block is dk4*4*dv4 + dk4 quads. */
+/* S = sum over stretches of P, in order. A block is dk4*4*dv4 + dk4 quads. With OPTION_CONTINUE
+ * the sums start from what is in S: stretches may come in several calls, in order, without changing
+ * a bit. */
 #define REDUCE_P 0 /* f32 */
 #define REDUCE_S 1 /* f32 */
 struct reduce_params {

@@ -5,7 +5,8 @@
 #include "flat.glsl"
 
 QUADS_IN(partial, REDUCE_P)
-TENSOR_OUT(state, REDUCE_S)
+TENSOR_INOUT(state, REDUCE_S)
+layout(constant_id = ID_OPTION + OPTION_CONTINUE) const uint continued = 0;
 PUSH(reduce_params)
 
 void main()
@@ -13,10 +14,12 @@ void main()
     BEGIN_ELEMENT(index, p.blocks * p.quads);
     const uint block = index / p.quads, quad = index % p.quads;
     uint from = p.p_start + block * p.stretches * p.quads + quad;
+    const uint to = p.s_start + block * p.s_block + quad;
     vec4 sum = vec4(0);
+    if (continued != 0) sum = LOAD(state, REDUCE_S, to);
     for (uint s = 0; s < p.stretches; s++) {
         sum += FETCH(partial, REDUCE_P, from);
         from += p.quads;
     }
-    STORE(state, REDUCE_S, p.s_start + block * p.s_block + quad, sum);
+    STORE(state, REDUCE_S, to, sum);
 }

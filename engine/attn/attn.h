@@ -27,10 +27,10 @@ struct attn_shape {
     uint32_t batch, groups, heads; /* heads: H; 1 for the baselines */
     uint32_t n, m, dk, dv;
     uint32_t rates[ATTN_MAX_HEADS];
-    uint32_t routing;  /* ROUTING_... */
-    uint32_t feature;  /* FEATURE_... */
-    uint32_t pooling;  /* POOLING_... */
-    uint32_t router;   /* ROUTER_...; routing none ignores it */
+    uint32_t routing;               /* ROUTING_... */
+    uint32_t feature;               /* FEATURE_... */
+    uint32_t pooling;               /* POOLING_... */
+    uint32_t router;                /* ROUTER_...; routing none ignores it */
     struct bigbird_pattern bigbird; /* bigbird only; n = m there */
     float eps;
     enum element_type type; /* storage of q, k, v, y */
@@ -53,6 +53,43 @@ struct attn_io {
     tensor_id router_head, router_prob;   /* outputs, or NO_TENSOR: scratch is made if needed */
 };
 
+/* ---- in pieces: sequences that are larger than the device's memory ----
+ *
+ * Keys are summed in stretches, each from its first key to its last, and the stretches are summed
+ * in order. So the same bits come from pieces that hold some rows of several stretches at a time,
+ * as long as the rows of each stretch come in order and stretches come in order; and queries do not
+ * know of each other. Tensors of a piece are laid out as if it were the whole. */
+
+/* How the keys of a head are cut: `count` stretches of `rows` keys, the last may have fewer. A
+ * stretch is cut between pieces at multiples of `unit` only. */
+struct attn_stretches {
+    uint32_t count, rows, unit;
+};
+
+/* A piece of keys: of stretches [stretch, stretch + count) some `rows` rows each, one stretch after
+ * the other, and key lengths that count them; of heads with equal stretches. */
+struct attn_keys {
+    uint32_t head, heads;
+    uint32_t stretch, count;
+    uint32_t rows;    /* a multiple of the stretches' unit */
+    bool first, last; /* piece of these stretches */
+};
+
+struct attn_pieces {
+    struct attn_stretches (*stretches)(const struct attn_shape *shape, uint32_t head);
+    /* Quads of all states, and of the partial states that a piece adds to. */
+    uint64_t (*states)(const struct attn_shape *shape);
+    uint64_t (*partials)(const struct attn_shape *shape, const struct attn_keys *keys);
+    /* Appends what adds a piece to the partial states, and with the last one those to the states.
+     * shape: of the whole; io: K, V and key lengths of the piece. */
+    status (*add_keys)(struct graph *graph, const struct attn_shape *shape,
+                       const struct attn_io *io, const struct attn_keys *keys, tensor_id partials,
+                       tensor_id states);
+    /* Appends what answers a piece of the queries; shape.n: those of the piece. */
+    status (*add_queries)(struct graph *graph, const struct attn_shape *shape,
+                          const struct attn_io *io, tensor_id states);
+};
+
 struct attn_kind {
     const char *name;
     bool multires; /* has rates and a router */
@@ -61,6 +98,7 @@ struct attn_kind {
     /* Operations and bytes as the specification counts them. May lack host memory. */
     status (*cost)(const struct attn_shape *shape, bool shared_kv, double *operations,
                    double *bytes);
+    const struct attn_pieces *pieces; /* NULL: all of it must fit the device */
 };
 
 extern const struct attn_kind attn_adamra, attn_softmax, attn_linear, attn_bigbird;

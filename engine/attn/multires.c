@@ -6,127 +6,12 @@
  *   readout   Y from phi(Q), S and the route
  *
  * Heads write different regions, so their states need no barrier between them. */
-#include "attn/attn.h"
-
-/* How the sequence is split: a function of its length alone, so that devices agree, and bounded, so
- * that partial states take no more memory from 16,384 keys on. */
-#define MAX_STRETCHES 64
-#define STRETCH_KEYS  256
+#include "attn/multires.h"
 
 /* Routes that nobody asked for are scratch, made for this many queries (of all batch rows and
  * groups) at a time, so that scratch does not grow with n. */
 #define ROUTED_QUERIES 65536
 #define LEAST_CHUNK    1024
-
-/* Quads of one state: S [dk4*4][dv4], then z [dk4]. */
-static uint64_t state_block(const struct attn_shape *shape)
-{
-    uint64_t dk4 = size_div_up(shape->dk, 4), dv4 = size_div_up(shape->dv, 4);
-    return dk4 * 4 * dv4 + dk4;
-}
-
-struct stretches {
-    uint32_t count, segments; /* segments of each; the last may have fewer */
-};
-
-static struct stretches split_segments(uint32_t keys, uint64_t segments)
-{
-    uint64_t wanted = size_max(1, size_min(MAX_STRETCHES, size_div_up(keys, STRETCH_KEYS)));
-    uint64_t each = size_max(1, size_div_up(segments, wanted));
-    uint64_t count = size_max(1, size_div_up(segments, each));
-    return (struct stretches){.count = (uint32_t)count, .segments = (uint32_t)each};
-}
-
-/* A rate over m pools what m does; within m, kernels can count rows in 32 bits. */
-static uint32_t head_rate(const struct attn_shape *shape, uint32_t head)
-{
-    return (uint32_t)size_min(shape->rates[head], size_max(1, shape->m));
-}
-
-static struct stretches head_stretches(const struct attn_shape *shape, uint32_t head)
-{
-    return split_segments(shape->m, size_div_up(shape->m, head_rate(shape, head)));
-}
-
-/* Appends the state of one head, written to `target` at p_start, p_group quads a (b, g). */
-static void add_state(struct graph *graph, const struct attn_shape *shape, const struct attn_io *io,
-                      uint32_t head, tensor_id target, uint64_t p_start, uint64_t p_group)
-{
-    const struct attn_source *k = &io->k[head], *v = &io->v[head];
-    struct stretches stretches = head_stretches(shape, head);
-    uint32_t rate = head_rate(shape, head);
-    struct graph_call *call = graph_add_call(graph, &op_state);
-    call->params.state = (struct state_params){
-        .batch = shape->batch,
-        .groups = shape->groups,
-        .dk = shape->dk,
-        .dv4 = (uint32_t)size_div_up(shape->dv, 4),
-        .rate = k->pooled ? 1 : rate,
-        .divisor = k->pooled ? rate : 1,
-        .stretches = stretches.count,
-        .per_stretch = stretches.segments,
-        .k_start = (uint32_t)k->layout.start,
-        .k_batch = (uint32_t)k->layout.batch,
-        .k_group = (uint32_t)k->layout.group,
-        .k_row = (uint32_t)k->layout.row,
-        .v_start = (uint32_t)v->layout.start,
-        .v_batch = (uint32_t)v->layout.batch,
-        .v_group = (uint32_t)v->layout.group,
-        .v_row = (uint32_t)v->layout.row,
-        .p_start = (uint32_t)p_start,
-        .p_group = (uint32_t)p_group,
-        .keys = k->pooled ? (uint32_t)size_div_up(shape->m, rate) : shape->m,
-    };
-    call->options[OPTION_POOLING] = shape->pooling;
-    call->options[OPTION_FEATURE] = shape->feature;
-    call->tensors[STATE_K] = k->tensor;
-    call->tensors[STATE_V] = v->tensor;
-    call->tensors[STATE_LENGTHS] = io->key_lengths;
-    call->tensors[STATE_P] = target;
-}
-
-/* Appends the sum of one head's partial states into its place in S. */
-static void add_reduce(struct graph *graph, const struct attn_shape *shape, uint32_t head,
-                       tensor_id partial, tensor_id states)
-{
-    uint64_t block = state_block(shape);
-    struct graph_call *call = graph_add_call(graph, &op_reduce);
-    call->params.reduce = (struct reduce_params){
-        .blocks = shape->batch * shape->groups,
-        .stretches = head_stretches(shape, head).count,
-        .quads = (uint32_t)block,
-        .s_start = (uint32_t)(head * block),
-        .s_block = (uint32_t)(shape->heads * block),
-    };
-    call->tensors[REDUCE_P] = partial;
-    call->tensors[REDUCE_S] = states;
-}
-
-/* Appends what fills S [B, G, H] and returns it. All states come before all sums: the heads'
- * states may then overlap on the device. */
-static tensor_id add_states(struct graph *graph, const struct attn_shape *shape,
-                            const struct attn_io *io)
-{
-    uint64_t block = state_block(shape), blocks = (uint64_t)shape->batch * shape->groups;
-    tensor_id partial[ATTN_MAX_HEADS];
-    tensor_id states = graph_add_tensor(graph, "states", ELEMENT_F32,
-                                        blocks * shape->heads * block * 4, GRAPH_SCRATCH);
-    for (uint32_t head = 0; head < shape->heads; head++) {
-        uint64_t stretches = head_stretches(shape, head).count;
-        if (stretches == 1) {
-            partial[head] = NO_TENSOR;
-            add_state(graph, shape, io, head, states, head * block, shape->heads * block);
-        } else {
-            partial[head] = graph_add_tensor(graph, "partial states", ELEMENT_F32,
-                                             blocks * stretches * block * 4, GRAPH_SCRATCH);
-            add_state(graph, shape, io, head, partial[head], 0, stretches * block);
-        }
-    }
-    for (uint32_t head = 0; head < shape->heads; head++)
-        if (partial[head] != NO_TENSOR)
-            add_reduce(graph, shape, head, partial[head], states);
-    return states;
-}
 
 /* Where a chunk of the queries is, and its route. */
 struct chunk {
@@ -232,10 +117,9 @@ static void add_routed_readout(struct graph *graph, const struct attn_shape *sha
     }
 }
 
-static status build_adamra(struct graph *graph, const struct attn_shape *shape,
-                           const struct attn_io *io)
+static status add_queries(struct graph *graph, const struct attn_shape *shape,
+                          const struct attn_io *io, tensor_id states)
 {
-    tensor_id states = add_states(graph, shape, io);
     if (shape->routing == ROUTING_NONE) {
         struct chunk all = {.count = shape->n, .head = NO_TENSOR, .prob = NO_TENSOR};
         add_readout(graph, shape, io, states, &all);
@@ -244,6 +128,18 @@ static status build_adamra(struct graph *graph, const struct attn_shape *shape,
     }
     return graph_status(graph);
 }
+
+static status build_adamra(struct graph *graph, const struct attn_shape *shape,
+                           const struct attn_io *io)
+{
+    return add_queries(graph, shape, io, multires_add_states(graph, shape, io));
+}
+
+static const struct attn_pieces pieces = {.stretches = multires_stretches,
+                                          .states = multires_states,
+                                          .partials = multires_partials,
+                                          .add_keys = multires_add_keys,
+                                          .add_queries = add_queries};
 
 static status cost_adamra(const struct attn_shape *shape, bool shared_kv, double *operations,
                           double *bytes)
@@ -291,6 +187,10 @@ static status cost_linear(const struct attn_shape *shape, bool shared_kv, double
     return cost_adamra(&linear, shared_kv, operations, bytes);
 }
 
-const struct attn_kind attn_adamra = {
-    .name = "adamra", .multires = true, .build = build_adamra, .cost = cost_adamra};
-const struct attn_kind attn_linear = {.name = "linear", .build = build_linear, .cost = cost_linear};
+const struct attn_kind attn_adamra = {.name = "adamra",
+                                      .multires = true,
+                                      .build = build_adamra,
+                                      .cost = cost_adamra,
+                                      .pieces = &pieces};
+const struct attn_kind attn_linear = {
+    .name = "linear", .build = build_linear, .cost = cost_linear, .pieces = &pieces};

@@ -9,7 +9,8 @@ static void reduce_reference(const struct op_call *call)
         uint64_t from = 4 * (uint64_t)p->p_start + i * p->stretches * block;
         uint64_t to = 4 * (p->s_start + i * p->s_block);
         for (uint64_t c = 0; c < block; c++) {
-            double sum = 0;
+            bool again = call->options[OPTION_CONTINUE];
+            double sum = again ? tensor_get(&call->tensors[REDUCE_S], to + c) : 0;
             for (uint64_t s = 0; s < p->stretches; s++)
                 sum += tensor_get(&call->tensors[REDUCE_P], from + s * block + c);
             tensor_set(&call->tensors[REDUCE_S], to + c, sum);
@@ -60,7 +61,7 @@ static void reduce_cost(const struct op_call *call, double *operations, double *
     const struct reduce_params *p = &call->params.reduce;
     double numbers = 4.0 * p->blocks * p->quads;
     *operations = numbers * p->stretches;
-    *bytes = numbers * 4 * (p->stretches + 1.0);
+    *bytes = numbers * 4 * (p->stretches + (call->options[OPTION_CONTINUE] ? 2.0 : 1.0));
 }
 
 static void reduce_example(struct random *random, enum element_type type, struct op_call *call)
@@ -73,10 +74,23 @@ static void reduce_example(struct random *random, enum element_type type, struct
     p->p_start = random_between(random, 0, 5);
     p->s_start = random_between(random, 0, 5);
     p->s_block = p->quads * random_between(random, 1, 3);
+    call->options[OPTION_CONTINUE] = random_between(random, 0, 1);
     example_tensor(call, REDUCE_P, ELEMENT_F32,
                    4 * (uint64_t)(p->p_start + p->blocks * p->stretches * p->quads));
     example_tensor(call, REDUCE_S, ELEMENT_F32,
                    4 * (uint64_t)(p->s_start + p->blocks * p->s_block));
+}
+
+/* Fills the blocks that are continued from, and not what lies between them. */
+static void reduce_prepare(struct random *random, const struct op_call *call)
+{
+    const struct reduce_params *p = &call->params.reduce;
+    if (!call->options[OPTION_CONTINUE])
+        return;
+    for (uint64_t i = 0; i < p->blocks; i++)
+        for (uint64_t c = 0; c < 4 * (uint64_t)p->quads; c++)
+            tensor_set(&call->tensors[REDUCE_S], 4 * (p->s_start + i * p->s_block) + c,
+                       random_normal(random));
 }
 
 static const struct op_candidate candidates[] = {
@@ -96,4 +110,5 @@ const struct op op_reduce = {
     .span = reduce_span,
     .cost = reduce_cost,
     .example = reduce_example,
+    .prepare = reduce_prepare,
 };
