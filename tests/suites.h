@@ -25,6 +25,8 @@
     ROW(attention) \
     ROW(attention_api) \
     ROW(attention_refusals) \
+    ROW(embed) \
+    ROW(embed_record) \
     ROW(bigbird) \
     ROW(encoder) \
     ROW(model) \
