@@ -9,7 +9,7 @@ bool probabilities(float *logits, uint32_t count)
 {
     double sum = 0, best = logits[0];
     for (uint32_t i = 0; i < count; i++) {
-        best = fmax(best, logits[i]);
+        best = logits[i] > best ? logits[i] : best; /* what is no number shows in the sum */
     }
     for (uint32_t i = 0; i < count; i++) {
         sum += exp(logits[i] - best);
