@@ -16,6 +16,12 @@ declare -A package_probes=(
                            compgen -G "/usr/share/vulkan/icd.d/*.json"'
     [check]='pkg-config --exists check'
     [clang]='command -v clang && command -v clang++'
+    [gcc-aarch64-linux-gnu]='command -v aarch64-linux-gnu-gcc'
+    [qemu-user]='command -v qemu-aarch64'
+    [gcc-mingw-w64-x86-64]='command -v x86_64-w64-mingw32-gcc'
+    [wine64]='command -v wine64 || [ -x /usr/lib/wine/wine64 ]'
+    [xvfb]='command -v Xvfb'
+    [cmake]='command -v cmake'
     [vulkan-validationlayers]='compgen -G "/usr/share/vulkan/explicit_layer.d/*validation*.json"'
 )
 

@@ -2,73 +2,24 @@
 # Builds and runs all tests: style, suites on two drivers and under validation, sanitizers, fuzz
 # targets, an installed copy. Installs what is missing of what that needs. Needs no GPU. Ends with
 # Check's summary of the suites on lavapipe; fails if anything has failed.
+#   run.sh --matrix [ROW...]   all drivers, systems and limits that can be had here: matrix.sh
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
+if [ "${1:-}" = --matrix ]; then
+    exec bash tests/matrix.sh "${@:2}"
+fi
 source samples/packages.sh
-build=$PWD/build-test
-logs=$build/logs
-failures=()
-reasons=()
-mkdir -p "$logs"
-
-# Runs a command under a heading, keeps what it prints, and notes its failure.
-step() # NAME COMMAND...
-{
-    echo
-    echo "== $1"
-    local start=$SECONDS log=$logs/${1//[^A-Za-z0-9]/_}.log
-    if "${@:2}" > >(tee "$log") 2>&1; then
-        echo "-- $1: passed in $((SECONDS - start)) s"
-    else
-        echo "-- $1: FAILED after $((SECONDS - start)) s"
-        failures+=("$1")
-        reasons+=("$log")
-        return 1
-    fi
-}
-
-# What failed and why, last, so that the end of a long log is enough to act on.
-report_failures()
-{
-    local i
-    for i in "${!failures[@]}"; do
-        echo "FAILED: ${failures[i]}"
-        grep -E ':[FE]:|ERROR: |runtime error|FAILED|No space|Killed' "${reasons[i]}" | tail -n 20
-        tail -n 5 "${reasons[i]}"
-    done
-}
-
-on_driver() # ICD COMMAND...: runs a command on one Vulkan driver and no other
-{
-    VK_DRIVER_FILES=$1 VK_ICD_FILENAMES=$1 "${@:2}"
-}
-
-configure() # FOLDER OPTION...
-{
-    [ -f "$1/build.ninja" ] || meson setup "$1" -Dtests=true "${@:2}"
-}
-
-build_tests()
-{
-    configure "$build" -Dwerror=true --buildtype=debugoptimized && meson compile -C "$build"
-}
-
-# Chromium carries SwiftShader, another software driver; without the package it is left out.
-fetch_swiftshader()
-{
-    local folder=$build/swiftshader
-    swiftshader=$folder/usr/lib/chromium/vk_swiftshader_icd.json
-    [ -f "$swiftshader" ] && return
-    mkdir -p "$folder"
-    (cd "$folder" && { apt-get download chromium-common || { apt-get -qq update &&
-        apt-get download chromium-common; }; } && dpkg -x chromium-common_*.deb . &&
-        rm chromium-common_*.deb) >/dev/null 2>&1
-    [ -f "$swiftshader" ]
-}
+source tests/steps.sh
 
 run_suites() # ICD
 {
     on_driver "$1" "$build/tests/adamra_tests"
+}
+
+run_swiftshader()
+{
+    [ -f "$swiftshader" ] || return "$NOT_HERE"
+    run_suites "$swiftshader"
 }
 
 run_validated()
@@ -76,11 +27,15 @@ run_validated()
     ADAMRA_TEST_VALIDATE=1 run_suites "$lavapipe"
 }
 
+build_sanitized()
+{
+    CC=clang configure "$PWD/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
+        --buildtype=debugoptimized && meson compile -C "$PWD/build-asan"
+}
+
 run_sanitized()
 {
-    local folder=$PWD/build-asan library
-    CC=clang configure "$folder" -Db_sanitize=address,undefined -Db_lundef=false \
-        --buildtype=debugoptimized && meson compile -C "$folder" || return 1
+    local library
     # The tests also ask for more memory than there is, which malloc answers with NULL.
     # A driver that is unloaded at the end cannot be named in a report and so not be told from the
     # engine: it is kept loaded.
@@ -88,7 +43,7 @@ run_sanitized()
     LD_PRELOAD=$library ASAN_OPTIONS=allocator_may_return_null=1 \
         UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt:print_suppressions=0 \
-        on_driver "$lavapipe" "$folder/tests/adamra_tests"
+        on_driver "$lavapipe" "$PWD/build-asan/tests/adamra_tests"
 }
 
 run_fuzz_targets()
@@ -121,34 +76,37 @@ use_installed()
         [ -f "$root$prefix/share/man/man1/adamra.1" ]
 }
 
-find_lavapipe()
+# Two lanes beside each other: much of the time a driver compiles kernels, on one processor.
+on_lavapipe()
 {
-    local icds=(/usr/share/vulkan/icd.d/lvp_icd*.json)
-    lavapipe=${icds[0]}
-    [ -f "$lavapipe" ]
+    step "suites on lavapipe" run_suites "$lavapipe"
+    step "suites under the validation layer" run_validated
+    step "a benchmark's page in a browser" on_driver "$lavapipe" bash tests/html.sh \
+        "$build/samples/adamra"
+    step "installed copy" use_installed
 }
 
-step packages need_packages gcc libc6-dev meson ninja-build pkg-config libvulkan-dev \
-    libvulkan-volk-dev glslang-tools libjansson-dev mesa-vulkan-drivers check clang \
-    vulkan-validationlayers || exit 1
-step lavapipe find_lavapipe || exit 1
+on_others() # the sanitized suites last: by then, the other lane has compiled most kernels
+{
+    step style bash tests/style.sh
+    step "SwiftShader's package" fetch_swiftshader
+    step "suites on SwiftShader" run_swiftshader
+    step "build with sanitizers" build_sanitized
+    step "fuzz targets" run_fuzz_targets
+    step "kernels for AMD, compiled only" bash tests/amd.sh "$build/tests/amd_kernels"
+    step "suites under ASan and UBSan" run_sanitized
+}
+
+rm -f "$logs"/*.result
+step packages need_basic_packages || exit 1
+find_lavapipe || { echo "there is no lavapipe (mesa-vulkan-drivers)"; exit 1; }
 step build build_tests || exit 1
-step style bash tests/style.sh
-step "suites on lavapipe" run_suites "$lavapipe"
-if fetch_swiftshader; then
-    step "suites on SwiftShader" run_suites "$swiftshader"
-else
-    echo "suites on SwiftShader: skipped, Debian's package chromium-common cannot be had"
-fi
-step "suites under the validation layer" run_validated
-step "suites under ASan and UBSan" run_sanitized
-step "kernels for AMD, compiled only" bash tests/amd.sh "$build/tests/amd_kernels"
-step "a benchmark's page in a browser" on_driver "$lavapipe" bash tests/html.sh \
-    "$build/samples/adamra"
-step "fuzz targets" run_fuzz_targets
-step "installed copy" use_installed
+on_others &
+on_lavapipe
+wait
 
 echo
 report_failures
-grep 'Checks:' "$logs/suites_on_lavapipe.log" | tail -n 1
-[ ${#failures[@]} -eq 0 ]
+failed=$?
+grep 'Checks:' "$(step_file "suites on lavapipe" log)" | tail -n 1
+exit $failed

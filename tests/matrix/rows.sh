@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# Sourced by matrix.sh: rows of this machine's own architecture and system.
+
+# The driver that a command's device belongs to, for the table.
+say_driver() # PROGRAM...
+{
+    "$@" devices | sed -n '1s/^[0-9]*: \(.*\)/driver: \1/p'
+}
+
+run_all() # ICD
+{
+    on_driver "$1" say_driver "$build/samples/adamra"
+    on_driver "$1" "$build/tests/adamra_tests"
+}
+
+# The suites that touch all kernels and all ways through the engine.
+run_central_suites() # ICD
+{
+    local suite
+    on_driver "$1" say_driver "$build/samples/adamra"
+    for suite in gpu_pieces gpu_record ops attention bigbird encoder model; do
+        CK_RUN_SUITE=$suite on_driver "$1" "$build/tests/adamra_tests" || return 1
+    done
+}
+
+row_lavapipe()
+{
+    run_all "$lavapipe"
+}
+
+# Mesa's cache of compiled code does not tell widths apart: each has a folder of its own.
+row_vectors() # BITS
+{
+    [ "$1" -le 256 ] || grep -qw avx512f /proc/cpuinfo || return "$NOT_HERE"
+    local -x LP_NATIVE_VECTOR_WIDTH=$1 MESA_SHADER_CACHE_DIR=$build/shader-cache-$1
+    run_all "$lavapipe"
+}
+
+row_swiftshader()
+{
+    fetch_swiftshader || return "$NOT_HERE"
+    run_all "$swiftshader"
+}
+
+row_limits() # PRESET
+{
+    ADAMRA_LIMITS=$1 run_central_suites "$lavapipe"
+}
+
+row_validated()
+{
+    ADAMRA_TEST_VALIDATE=1 run_all "$lavapipe"
+}
+
+layer_enables() # FEATURE COMMAND...
+{
+    local -x ADAMRA_TEST_VALIDATE=1 VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_$1_EXT
+    "${@:2}"
+}
+
+row_gpu_assisted()
+{
+    layer_enables GPU_ASSISTED run_central_suites "$lavapipe"
+}
+
+# Advice, not errors: what is said is listed, once each.
+row_practices()
+{
+    local said=$logs/practices.said
+    ADAMRA_TEST_WARNINGS=1 layer_enables BEST_PRACTICES run_central_suites "$lavapipe" \
+        >"$said" 2>&1
+    local rc=$?
+    grep -v '^validation: ' "$said"
+    sed -n 's/^validation: .*\(\[ \|| \)\(.*BestPractices[^ ]*\).*/\2/p' "$said" | sort | uniq -c
+    return $rc
+}
+
+row_radv()
+{
+    bash tests/amd.sh "$build/tests/amd_kernels"
+}
+
+# Whatever the loader finds that is not a CPU.
+row_gpu()
+{
+    local program=$build/samples/adamra index
+    index=$("$program" devices 2>/dev/null |
+        sed -n 's/^\([0-9]*\): .*(\(discrete\|integrated\|virtual\), .*/\1/p' | head -n 1)
+    [ -n "$index" ] || return "$NOT_HERE"
+    local -x ADAMRA_DEVICE=$index
+    "$program" devices | sed -n "s/^$index: \(.*\)/driver: \1/p"
+    "$build/tests/adamra_tests" && "$program" selftest && "$program" bench
+}

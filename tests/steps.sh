@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# Sourced by run.sh and matrix.sh, in the root of the sources: steps whose output and outcome are
+# kept, software drivers, build folders.
+build=$PWD/build-test
+logs=$build/logs
+mkdir -p "$logs"
+# Of the tests' own: a user's cache stays as it is, and all steps share what was compiled once.
+export MESA_SHADER_CACHE_DIR=$build/shader-cache
+
+NOT_HERE=77 # exit status of a step whose parts cannot be had
+
+step_file() # NAME SUFFIX
+{
+    echo "$logs/${1//[^A-Za-z0-9]/_}.$2"
+}
+
+# Runs a command, then shows what it printed, under a heading and in one piece, so that steps may
+# run beside each other. Keeps exit status, seconds and processor seconds.
+step() # NAME COMMAND...
+{
+    local name=$1 start=$SECONDS rc TIMEFORMAT='%U %S' log result
+    log=$(step_file "$name" log) result=$(step_file "$name" result)
+    echo "-- $name: started"
+    echo "running 0 0 $name" >"$result"
+    { time "${@:2}" >"$log" 2>&1; } 2>"$result.time"
+    rc=$?
+    local cpu
+    cpu=$(awk '{ printf "%.0f", $1 + $2 }' "$result.time")
+    echo "$rc $((SECONDS - start)) $cpu $name" >"$result"
+    {
+        flock 9
+        local outcome="FAILED with exit status $rc"
+        [ "$rc" -eq 0 ] && outcome=passed
+        [ "$rc" -eq "$NOT_HERE" ] && outcome="not here"
+        echo
+        echo "== $name"
+        cat "$log"
+        echo "-- $name: $outcome after $((SECONDS - start)) s ($cpu s of processor time)"
+    } 9>"$logs/lock"
+    [ "$rc" -eq 0 ]
+}
+
+# What failed and why, last, so that the end of a long log is enough to act on. Fails if anything
+# has failed, or was started and has not ended.
+report_failures()
+{
+    local result rc name log failed=0
+    for result in "$logs"/*.result; do
+        read -r rc _ _ name <"$result"
+        case $rc in 0 | "$NOT_HERE") continue ;; esac
+        failed=1
+        log=${result%.result}.log
+        echo "FAILED: $name"
+        grep -E ':[FE]:|ERROR: |runtime error|FAILED|No space|Killed' "$log" | tail -n 20
+        tail -n 5 "$log"
+    done
+    return $failed
+}
+
+on_driver() # ICD COMMAND...: runs a command on one Vulkan driver and no other
+{
+    VK_DRIVER_FILES=$1 VK_ICD_FILENAMES=$1 "${@:2}"
+}
+
+configure() # FOLDER OPTION...
+{
+    [ -f "$1/build.ninja" ] || meson setup "$1" -Dtests=true "${@:2}"
+}
+
+build_tests()
+{
+    configure "$build" -Dwerror=true --buildtype=debugoptimized && meson compile -C "$build"
+}
+
+find_lavapipe()
+{
+    local icds=(/usr/share/vulkan/icd.d/lvp_icd*.json)
+    lavapipe=${icds[0]}
+    [ -f "$lavapipe" ]
+}
+
+swiftshader=$build/swiftshader/usr/lib/chromium/vk_swiftshader_icd.json
+
+# Chromium carries SwiftShader, another software driver; without the package it is left out.
+fetch_swiftshader()
+{
+    local folder=$build/swiftshader
+    [ -f "$swiftshader" ] && return
+    mkdir -p "$folder"
+    (cd "$folder" && { apt-get download chromium-common || { apt-get -qq update &&
+        apt-get download chromium-common; }; } && dpkg -x chromium-common_*.deb . &&
+        rm chromium-common_*.deb)
+    [ -f "$swiftshader" ] || return "$NOT_HERE"
+}
+
+need_basic_packages()
+{
+    need_packages gcc libc6-dev meson ninja-build pkg-config libvulkan-dev libvulkan-volk-dev \
+        glslang-tools libjansson-dev mesa-vulkan-drivers check clang vulkan-validationlayers
+}
