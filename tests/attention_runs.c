@@ -9,8 +9,7 @@ adamra_context *attention_context(void)
 {
     static adamra_context *context;
     if (!context) {
-        const char *validate = getenv("ADAMRA_TEST_VALIDATE");
-        adamra_context_params params = {.validate = validate && strcmp(validate, "1") == 0};
+        const adamra_context_params params = test_context_params();
         adamra_status result = adamra_context_create(&params, &context);
         ck_assert_msg(result == ADAMRA_OK, "no device: %s", adamra_status_text(result));
     }

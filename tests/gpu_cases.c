@@ -1,11 +1,12 @@
 #include "gpu_cases.h"
+#include <stdlib.h>
 #include <string.h>
 
 struct gpu_device *test_device;
 
 void gpu_case_setup(void)
 {
-    const struct gpu_device_params params = {.validate = true};
+    const struct gpu_device_params params = {.validate = true, .limits = getenv("ADAMRA_LIMITS")};
     ck_assert_ok(gpu_device_create(test_logger(), &params, &test_device));
 }
 

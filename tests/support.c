@@ -23,12 +23,31 @@ const char *test_path(const char *name)
     return path;
 }
 
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value && strcmp(value, "1") == 0;
+}
+
 /* Failures are expected by tests and kept in logger.error; what validation says never is. */
 static void print_validation(void *user, enum log_level level, const char *text)
 {
     (void)user;
-    if (level == LOG_ERROR && strncmp(text, "validation:", 11) == 0)
+    if ((level == LOG_ERROR || (level == LOG_WARNING && is_set("ADAMRA_TEST_WARNINGS"))) &&
+        strncmp(text, "validation:", 11) == 0)
         fprintf(stderr, "%s\n", text);
+}
+
+static void print_line(void *user, adamra_log_level level, const char *text)
+{
+    print_validation(user, (enum log_level)level, text);
+}
+
+adamra_context_params test_context_params(void)
+{
+    return (adamra_context_params){.log = print_line,
+                                   .validate = is_set("ADAMRA_TEST_VALIDATE"),
+                                   .limits = getenv("ADAMRA_LIMITS")};
 }
 
 struct logger *test_logger(void)

@@ -2,6 +2,7 @@
 #ifndef SUPPORT_H
 #define SUPPORT_H
 
+#include "adamra.h"
 #include "base/base.h"
 #include "suites.h"
 
@@ -11,5 +12,7 @@ uint64_t test_seed(void);
 const char *test_path(const char *name);
 /* A logger that keeps the last error's text and prints only what the validation layer says. */
 struct logger *test_logger(void);
+/* For contexts of the public interface, as the environment asks: validation and limits. */
+adamra_context_params test_context_params(void);
 
 #endif

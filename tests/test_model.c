@@ -2,7 +2,7 @@
 #include "api/context.h"
 #include "api/model.h"
 #include "model_cases.h"
-#include "suites.h"
+#include "support.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,7 @@ static adamra_context *context;
 
 static void open_context(void)
 {
-    const char *validate = getenv("ADAMRA_TEST_VALIDATE");
-    adamra_context_params params = {.validate = validate && strcmp(validate, "1") == 0};
+    const adamra_context_params params = test_context_params();
     ck_assert_int_eq(adamra_context_create(&params, &context), ADAMRA_OK);
 }
 
