@@ -60,20 +60,22 @@ run_fuzz_targets()
     done
 }
 
-# A program outside of the tree, built with what pkg-config says of an installed copy.
+# Programs outside of the tree, built with what pkg-config says of an installed copy.
 use_installed()
 {
-    local root=$build/installed prefix pc
+    local root=$build/installed prefix pc sample
     meson install -C "$build" --destdir "$root" --quiet || return 1
     pc=$(find "$root" -name adamra.pc) && prefix=$(sed -n 's/^prefix=//p' "$pc")
     local -x PKG_CONFIG_PATH=${pc%/*}
-    # shellcheck disable=SC2046 # flags are words
-    cc $(pkg-config --define-variable=prefix="$root$prefix" --cflags adamra) \
-        samples/hello_attention.c -o "$build/hello_installed" \
-        $(pkg-config --define-variable=prefix="$root$prefix" --libs adamra) -lm &&
-        LD_LIBRARY_PATH=$(dirname "$(find "$root" -name 'libadamra.so.0')") \
-            on_driver "$lavapipe" "$build/hello_installed" &&
-        [ -f "$root$prefix/share/man/man1/adamra.1" ]
+    for sample in hello_attention embed_vulkan; do # the second one includes its built shader
+        # shellcheck disable=SC2046 # flags are words
+        cc $(pkg-config --define-variable=prefix="$root$prefix" --cflags adamra) \
+            -I"$build/samples" "samples/$sample.c" -o "$build/${sample}_installed" \
+            $(pkg-config --define-variable=prefix="$root$prefix" --libs adamra) -lvulkan -lm &&
+            LD_LIBRARY_PATH=$(dirname "$(find "$root" -name 'libadamra.so.0')") \
+                on_driver "$lavapipe" "$build/${sample}_installed" || return 1
+    done
+    [ -f "$root$prefix/share/man/man1/adamra.1" ]
 }
 
 # Two lanes beside each other: much of the time a driver compiles kernels, on one processor.
