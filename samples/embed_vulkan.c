@@ -74,15 +74,14 @@ static void open_instance(struct app *app)
                                            .apiVersion = VK_API_VERSION_1_1};
     const VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                        .pApplicationInfo = &application};
-    uint32_t count = 1;
+    uint32_t count = 1, family_count = 16;
     must(vkCreateInstance(&info, NULL, &app->instance), "vkCreateInstance");
-    must(vkEnumeratePhysicalDevices(app->instance, &count, &app->physical),
-         "vkEnumeratePhysicalDevices");
+    must(vkEnumeratePhysicalDevices(app->instance, &count, &app->physical), "listing devices");
     must(count ? VK_SUCCESS : VK_ERROR_INITIALIZATION_FAILED, "finding a Vulkan device");
     VkQueueFamilyProperties families[16];
-    count = 16;
-    vkGetPhysicalDeviceQueueFamilyProperties(app->physical, &count, families);
-    while (app->family + 1 < count && !(families[app->family].queueFlags & VK_QUEUE_COMPUTE_BIT))
+    vkGetPhysicalDeviceQueueFamilyProperties(app->physical, &family_count, families);
+    while (app->family + 1 < family_count &&
+           !(families[app->family].queueFlags & VK_QUEUE_COMPUTE_BIT))
         app->family++;
 }
 
@@ -167,14 +166,15 @@ static void make_buffers(struct app *app)
 
 static void make_set(struct app *app)
 {
-    const VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2};
+    const VkDescriptorType storage = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+    const VkDescriptorPoolSize size = {storage, 2};
     const VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                              .maxSets = 1,
                                              .poolSizeCount = 1,
                                              .pPoolSizes = &size};
     const VkDescriptorSetLayoutBinding bindings[] = {
-        {0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
-        {1, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL}};
+        {0, storage, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL},
+        {1, storage, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL}};
     const VkDescriptorSetLayoutCreateInfo layout = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
         .bindingCount = 2,
@@ -264,7 +264,7 @@ static adamra_recording *record(struct app *app, adamra_context *context,
     };
     adamra_recording *recording = NULL;
     must_attend(context, adamra_attention_record(attention, &io, app->command, &recording),
-                "adamra_attention_record");
+                "record");
 
     dispatch(app, 1, RESULT, TENSOR);
 
@@ -295,8 +295,8 @@ static void close_app(struct app *app)
     vkDestroyDescriptorPool(app->device, app->descriptors, NULL);
     vkDestroyBuffer(app->device, app->numbers, NULL);
     vkDestroyBuffer(app->device, app->doubles, NULL);
-    for (int i = 0; i < 2; i++)
-        vkFreeMemory(app->device, app->memory[i], NULL);
+    vkFreeMemory(app->device, app->memory[0], NULL);
+    vkFreeMemory(app->device, app->memory[1], NULL);
     vkDestroyDevice(app->device, NULL);
     vkDestroyInstance(app->instance, NULL);
 }
@@ -383,8 +383,7 @@ int main(void)
                                             .router = ADAMRA_ROUTER_WEIGHT};
     adamra_attention *attention = NULL;
     adamra_buffer *numbers = NULL;
-    must_attend(context, adamra_attention_create(context, &params, &attention),
-                "adamra_attention_create");
+    must_attend(context, adamra_attention_create(context, &params, &attention), "create");
     must_attend(
         context,
         adamra_buffer_wrap(context, app.numbers, 4 * TENSOR * sizeof(float), usage, &numbers),
