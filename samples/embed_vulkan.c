@@ -70,7 +70,6 @@ static void must_attend(adamra_context *context, adamra_status status, const cha
 static void open_instance(struct app *app)
 {
     const VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-                                           .pApplicationName = "embed_vulkan",
                                            .apiVersion = VK_API_VERSION_1_1};
     const VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                        .pApplicationInfo = &application};
@@ -247,14 +246,12 @@ static adamra_recording *record(struct app *app, adamra_context *context,
     const VkCommandBufferAllocateInfo info = {.sType =
                                                   VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                               .commandPool = app->commands,
-                                              .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                               .commandBufferCount = 1};
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     must(vkAllocateCommandBuffers(app->device, &info, &app->command), "a command buffer");
     must(vkBeginCommandBuffer(app->command, &begin), "vkBeginCommandBuffer");
 
     dispatch(app, 0, 0, 3 * TENSOR);
-
     const adamra_attention_io io = {
         .q = {.buffer = numbers, .offset = QUERIES * sizeof(float)},
         .k = {.buffer = numbers, .offset = KEYS * sizeof(float)},
@@ -267,7 +264,6 @@ static adamra_recording *record(struct app *app, adamra_context *context,
                 "record");
 
     dispatch(app, 1, RESULT, TENSOR);
-
     const VkMemoryBarrier to_host = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                      .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
                                      .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
@@ -301,9 +297,8 @@ static void close_app(struct app *app)
     vkDestroyInstance(app->instance, NULL);
 }
 
-/* ---- the same in plain loops ---- */
+/* ---- the same in plain loops, made-up numbers first ---- */
 
-/* What the shader makes up. */
 static float made_up(uint32_t i)
 {
     const uint32_t state = i * 747796405U + 2891336453U;
