@@ -8,10 +8,11 @@
 #include "lane.glsl"
 #include "readout.glsl"
 
-layout(constant_id = ID_TILE + 0) const uint ROWS = 4;
+layout(constant_id = ID_TILE + 0) const uint ROWS = 4; // a multiple of 4
 layout(constant_id = ID_TILE + 1) const uint QUADS = 2; // quads of columns a lane
 layout(constant_id = ID_TILE + 2) const uint TILE = 512;
 const uint WIDTH = 4 * SG; // columns that a quad a lane makes
+const uint FOURS = ROWS / 4;
 
 QUADS_IN(q, READOUT_Q)
 QUADS_IN(state, READOUT_S)
@@ -59,60 +60,64 @@ uint list_queries(readout_tile t, uint h)
     return total;
 }
 
-// sum[r] = phi(q_r)^T S_h, den[r] = phi(q_r)^T z_h
-void multiply(readout_tile t, uint h, uint query[ROWS], out float sum[QUADS][ROWS][WIDTH],
-              out float den[ROWS])
-{
-    const uint block = t.state + h * block_quads();
-    uint q_at[ROWS], s_at[QUADS];
-    [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        q_at[r] = t.q + query[r] * p.q_row;
-        den[r] = 0;
-    }
-    [[unroll]] for (uint c = 0; c < QUADS; c++) {
-        s_at[c] = block + min(t.column + c * SG + gl_SubgroupInvocationID, p.dv4 - 1);
-        [[unroll]] for (uint r = 0; r < ROWS; r++)
-            [[unroll]] for (uint v = 0; v < WIDTH; v++) sum[c][r][v] = 0;
-    }
-    for (uint k = 0; k < p.dk4; k++) {
-        vec4 x[ROWS];
-        const vec4 z = FETCH(state, READOUT_S, block + p.dk4 * 4 * p.dv4 + k);
-        [[unroll]] for (uint r = 0; r < ROWS; r++) {
-            x[r] = feature_map(feature_kind, FETCH(q, READOUT_Q, q_at[r] + k));
-            den[r] += dot(x[r], z);
-        }
-        [[unroll]] for (uint c = 0; c < QUADS; c++) {
-            vec4 s[4];
-            [[unroll]] for (uint f = 0; f < 4; f++)
-                s[f] = FETCH(state, READOUT_S, s_at[c] + (k * 4 + f) * p.dv4);
-            [[unroll]] for (uint l = 0; l < SG; l++)
-                [[unroll]] for (uint e = 0; e < 4; e++)
-                    [[unroll]] for (uint f = 0; f < 4; f++) {
-                        const float b = subgroupShuffle(s[f][e], l);
-                        [[unroll]] for (uint r = 0; r < ROWS; r++)
-                            sum[c][r][l * 4 + e] += x[r][f] * b;
-                    }
-        }
-    }
-}
-
-// ROWS * SG queries of the list from `at` on, through the heads [first, end).
+// ROWS * SG queries of the list from `at` on, through the heads [first, end). All of it is one
+// function and four rows are a vector, since what a driver does before it finds its compiled code
+// again takes the longer the more variables and copies of arrays there are.
 void answer(readout_tile t, uint at, uint count, uint first, uint end)
 {
-    uint query[ROWS];
-    float total[QUADS][ROWS][WIDTH];
+    uint query[ROWS], q_at[ROWS], column[QUADS];
+    vec4 total[QUADS][WIDTH][FOURS];
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         query[r] = t.query + order[min(at + r * SG + gl_SubgroupInvocationID, count - 1)];
-        [[unroll]] for (uint c = 0; c < QUADS; c++)
-            [[unroll]] for (uint v = 0; v < WIDTH; v++) total[c][r][v] = 0;
+        q_at[r] = t.q + query[r] * p.q_row;
+    }
+    [[unroll]] for (uint c = 0; c < QUADS; c++) {
+        column[c] = min(t.column + c * SG + gl_SubgroupInvocationID, p.dv4 - 1);
+        [[unroll]] for (uint v = 0; v < WIDTH; v++)
+            [[unroll]] for (uint r = 0; r < FOURS; r++) total[c][v][r] = vec4(0);
     }
     for (uint h = first; h < end; h++) {
-        float sum[QUADS][ROWS][WIDTH], den[ROWS];
-        multiply(t, h, query, sum, den);
-        [[unroll]] for (uint r = 0; r < ROWS; r++) {
-            const float weight = head_weight(t, query[r], h) / (den[r] + p.eps);
+        const uint block = t.state + h * block_quads();
+        vec4 sum[QUADS][WIDTH][FOURS], den[FOURS]; // phi(q)^T S_h, phi(q)^T z_h
+        [[unroll]] for (uint r = 0; r < FOURS; r++) den[r] = vec4(0);
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            [[unroll]] for (uint v = 0; v < WIDTH; v++)
+                [[unroll]] for (uint r = 0; r < FOURS; r++) sum[c][v][r] = vec4(0);
+        for (uint k = 0; k < p.dk4; k++) {
+            vec4 x[FOURS][4]; // x[r][f]: feature f of rows 4 * r to 4 * r + 3
+            const vec4 z = FETCH(state, READOUT_S, block + p.dk4 * 4 * p.dv4 + k);
+            [[unroll]] for (uint r = 0; r < FOURS; r++) {
+                vec4 q[4];
+                [[unroll]] for (uint i = 0; i < 4; i++)
+                    q[i] = feature_map(feature_kind, FETCH(q, READOUT_Q, q_at[4 * r + i] + k));
+                den[r] += vec4(dot(q[0], z), dot(q[1], z), dot(q[2], z), dot(q[3], z));
+                x[r][0] = vec4(q[0].x, q[1].x, q[2].x, q[3].x);
+                x[r][1] = vec4(q[0].y, q[1].y, q[2].y, q[3].y);
+                x[r][2] = vec4(q[0].z, q[1].z, q[2].z, q[3].z);
+                x[r][3] = vec4(q[0].w, q[1].w, q[2].w, q[3].w);
+            }
+            [[unroll]] for (uint c = 0; c < QUADS; c++) {
+                const uint s_at = block + k * 4 * p.dv4 + column[c];
+                vec4 s[4];
+                [[unroll]] for (uint f = 0; f < 4; f++)
+                    s[f] = FETCH(state, READOUT_S, s_at + f * p.dv4);
+                [[unroll]] for (uint l = 0; l < SG; l++)
+                    [[unroll]] for (uint e = 0; e < 4; e++)
+                        [[unroll]] for (uint f = 0; f < 4; f++) {
+                            const float b = subgroupShuffle(s[f][e], l);
+                            [[unroll]] for (uint r = 0; r < FOURS; r++)
+                                sum[c][l * 4 + e][r] += x[r][f] * b;
+                        }
+            }
+        }
+        [[unroll]] for (uint r = 0; r < FOURS; r++) {
+            vec4 weight;
+            [[unroll]] for (uint i = 0; i < 4; i++)
+                weight[i] = head_weight(t, query[4 * r + i], h);
+            weight /= den[r] + p.eps;
             [[unroll]] for (uint c = 0; c < QUADS; c++)
-                [[unroll]] for (uint v = 0; v < WIDTH; v++) total[c][r][v] += sum[c][r][v] * weight;
+                [[unroll]] for (uint v = 0; v < WIDTH; v++)
+                    total[c][v][r] += sum[c][v][r] * weight;
         }
     }
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
@@ -121,7 +126,9 @@ void answer(readout_tile t, uint at, uint count, uint first, uint end)
         const bool valid = query[r] < t.valid;
         [[unroll]] for (uint c = 0; c < QUADS; c++)
             [[unroll]] for (uint l = 0; l < SG; l++) {
-                const vec4 x = QUAD(total[c][r], l * 4);
+                const uint v = 4 * l, i = r / 4, j = r % 4;
+                const vec4 x = vec4(total[c][v][i][j], total[c][v + 1][i][j],
+                                    total[c][v + 2][i][j], total[c][v + 3][i][j]);
                 if (t.column + c * SG + l < p.dv4)
                     STORE(y, READOUT_Y, row + c * SG + l, valid ? x : vec4(0));
             }
@@ -133,12 +140,9 @@ void main()
     BEGIN_ITEM(item);
     const readout_tile t = readout_locate(item, TILE, SG * QUADS);
     const uint lists = routing == ROUTING_TOP1 ? p.heads : 1;
-    const uint end = routing == ROUTING_SOFT ? p.heads : t.head + 1;
     for (uint list = 0; list < lists; list++) {
-        const uint count = list_queries(t, list);
-        for (uint at = 0; at < count; at += ROWS * SG) {
-            if (routing == ROUTING_TOP1) answer(t, at, count, list, list + 1);
-            else answer(t, at, count, t.head, end);
-        }
+        const uint count = list_queries(t, list), head = routing == ROUTING_TOP1 ? list : t.head;
+        const uint end = routing == ROUTING_SOFT ? p.heads : head + 1;
+        for (uint at = 0; at < count; at += ROWS * SG) answer(t, at, count, head, end);
     }
 }
