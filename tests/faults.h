@@ -35,6 +35,10 @@ uint32_t faults_total(void);
 
 /* Vulkan objects of watched devices that are alive, instances and devices included. */
 int32_t faults_alive(void);
+/* Allocations less those freed, since the start, of calls while it is on. Check's macros allocate
+ * too: off around them. Memory of other libraries counts when it is freed only. */
+void faults_count_allocations(bool on);
+int64_t faults_allocations(void);
 /* The first rule that was broken: an object that the device might still have used was reset, used
  * again or destroyed. NULL: none. */
 const char *faults_misuse(void);

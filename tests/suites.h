@@ -33,6 +33,7 @@
     ROW(cli) \
     ROW(cli_files) \
     ROW(faults) \
+    ROW(soak) \
     ROW(bench) \
     ROW(bench_work) \
     ROW(bench_run) \
