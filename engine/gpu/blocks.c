@@ -3,9 +3,13 @@
 #include "gpu/memory.h"
 #include <stdlib.h>
 
+/* A block for several buffers has at most so many bytes, and at most these shares of its heap and
+ * of what may be taken, so that what is left free in it is not missing elsewhere. */
 #define BLOCK_BYTES (UINT64_C(64) << 20)
-/* Larger requests get a block of their own. */
-#define SHARED_BYTES (BLOCK_BYTES / 4)
+#define HEAP_SHARE  8
+#define TAKEN_SHARE 32
+/* A buffer larger than this share of such a block gets a block of its own. */
+#define BUFFER_SHARE 4
 
 struct free_range {
     uint64_t offset, size;
@@ -40,16 +44,6 @@ uint64_t gpu_block_size(const struct gpu_block *block)
 bool gpu_block_coherent(const struct gpu_block *block)
 {
     return block->coherent;
-}
-
-status gpu_memory_fail(struct gpu_device *device, uint64_t asked, uint32_t heap)
-{
-    const struct gpu_memory *memory = device->memory;
-    return fail(device->log, STATUS_OUT_OF_DEVICE_MEMORY,
-                "out of device memory on %s: asked for %llu bytes, heap has %llu, in use %llu",
-                device->info.name, (unsigned long long)asked,
-                (unsigned long long)memory->properties.memoryHeaps[heap].size,
-                (unsigned long long)memory->heap_used[heap]);
 }
 
 /* ---- memory types ---- */
@@ -241,19 +235,101 @@ error:
     return result;
 }
 
-/* The size of a new block for a request of `size`; 0 when the heap or an allocation cannot hold
- * it. Drivers for software devices give out more than their heap has, and fail later. */
+/* ---- how much may be taken ---- */
+
+/* Bytes of all blocks. */
+static uint64_t bytes_taken(const struct gpu_memory *memory)
+{
+    uint64_t taken = 0;
+    for (uint32_t i = 0; i < memory->properties.memoryHeapCount; i++)
+        taken += memory->heap_used[i];
+    return taken;
+}
+
+/* What device->max_memory leaves. */
+static uint64_t bytes_allowed(const struct gpu_device *device)
+{
+    const uint64_t taken = bytes_taken(device->memory);
+    if (!device->max_memory)
+        return UINT64_MAX;
+    return device->max_memory > taken ? device->max_memory - taken : 0;
+}
+
+/* What the driver says that is left of a heap; its size counts where the driver says nothing. */
+static uint64_t heap_left(const struct gpu_device *device, uint32_t heap)
+{
+    const struct gpu_memory *memory = device->memory;
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 properties = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
+    uint64_t total = memory->properties.memoryHeaps[heap].size, used = memory->heap_used[heap];
+    if (device->features.budget) {
+        device->instance.GetPhysicalDeviceMemoryProperties2(device->physical, &properties);
+        total = budget.heapBudget[heap];
+        used = budget.heapUsage[heap];
+    }
+    return total > used ? total - used : 0;
+}
+
+uint64_t gpu_memory_free(struct gpu_device *device)
+{
+    const struct gpu_memory *memory = device->memory;
+    const uint32_t type = choose_type(device, UINT32_MAX, GPU_MEMORY_DEVICE);
+    const uint32_t heap = memory->properties.memoryTypes[type].heapIndex;
+    uint64_t here = heap_left(device, heap), all = bytes_allowed(device);
+    /* Empty blocks are given back when others need the room. */
+    for (const struct gpu_block *block = memory->blocks; block; block = block->next) {
+        if (!is_empty(block))
+            continue;
+        if (memory->properties.memoryTypes[block->type].heapIndex == heap)
+            here += block->size;
+        if (all != UINT64_MAX)
+            all += block->size;
+    }
+    return size_min(here, all);
+}
+
+status gpu_memory_fail(struct gpu_device *device, uint64_t asked, uint32_t heap)
+{
+    const struct gpu_memory *memory = device->memory;
+    const unsigned long long bytes = asked, most = device->limits.allocation_bytes;
+    const uint64_t total = memory->properties.memoryHeaps[heap].size;
+    if (asked > most && asked <= total)
+        return fail(device->log, STATUS_OUT_OF_DEVICE_MEMORY,
+                    "out of device memory on %s: asked for %llu bytes, one allocation has at most "
+                    "%llu",
+                    device->info.name, bytes, most);
+    if (asked > bytes_allowed(device) && asked <= total)
+        return fail(device->log, STATUS_OUT_OF_DEVICE_MEMORY,
+                    "out of device memory on %s: asked for %llu bytes, %llu may be taken, in use "
+                    "%llu",
+                    device->info.name, bytes, (unsigned long long)device->max_memory,
+                    (unsigned long long)bytes_taken(memory));
+    return fail(device->log, STATUS_OUT_OF_DEVICE_MEMORY,
+                "out of device memory on %s: asked for %llu bytes, heap has %llu, in use %llu",
+                device->info.name, bytes, (unsigned long long)total,
+                (unsigned long long)memory->heap_used[heap]);
+}
+
+/* The size of a new block for a request of `size`; 0 when the heap, an allocation or what may be
+ * taken cannot hold it. Drivers for software devices give out more than their heap has, and fail
+ * later. */
 static uint64_t block_bytes(const struct gpu_device *device, uint32_t heap, uint64_t size)
 {
     const struct gpu_memory *memory = device->memory;
     uint64_t total = memory->properties.memoryHeaps[heap].size;
     uint64_t room = total > memory->heap_used[heap] ? total - memory->heap_used[heap] : 0;
-    room = size_min(room, device->limits.allocation_bytes);
+    room = size_min(size_min(room, bytes_allowed(device)), device->limits.allocation_bytes);
     if (size > room)
         return 0;
-    uint64_t shared = size_min(BLOCK_BYTES, total / 8);
-    return size <= SHARED_BYTES && size <= shared ? size_min(shared, room) : size;
+    uint64_t shared = size_min(BLOCK_BYTES, total / HEAP_SHARE);
+    if (device->max_memory)
+        shared = size_min(shared, device->max_memory / TAKEN_SHARE);
+    return size <= shared / BUFFER_SHARE ? size_min(shared, room) : size;
 }
+
+/* ---- ranges of blocks ---- */
 
 status gpu_range_alloc(struct gpu_device *device, const VkMemoryRequirements *needs,
                        enum gpu_memory_kind kind, struct gpu_range *out)

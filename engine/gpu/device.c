@@ -1,5 +1,6 @@
 /* A logical device with its queue: made here, or the caller's. */
 #include "gpu/instance.h"
+#include "gpu/needs.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -185,6 +186,8 @@ static status open_parts(struct gpu_device *device)
             device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &device->commands));
     result = gpu_memory_create(device);
     if (!result)
+        result = gpu_needs_create(device);
+    if (!result)
         result = gpu_pipelines_create(device);
 error:
     return result;
@@ -203,6 +206,8 @@ status gpu_device_create(struct logger *log, const struct gpu_device_params *par
     device->log = log;
     take_params(device, params);
     status result = params->external ? adopt_device(device, params) : make_device(device, params);
+    if (!result && params->limits)
+        result = gpu_limits_lower(log, params->limits, &device->limits, &device->features);
     if (!result)
         result = open_parts(device);
     if (result) {
@@ -222,6 +227,7 @@ void gpu_device_destroy(struct gpu_device *device)
         if (!device->external)
             device->vk.vkDeviceWaitIdle(device->handle);
         gpu_pipelines_destroy(device);
+        gpu_needs_destroy(device);
         gpu_memory_destroy(device);
         if (device->commands)
             device->vk.vkDestroyCommandPool(device->handle, device->commands, NULL);

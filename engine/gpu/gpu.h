@@ -55,6 +55,7 @@ struct gpu_limits {
     uint32_t group_invocations;
     uint32_t shared_bytes;
     uint32_t push_bytes;
+    uint32_t storage_buffers; /* of one shader */
 };
 
 struct gpu_features {
@@ -123,6 +124,7 @@ struct gpu_device_params {
 
 struct gpu_memory;       /* memory.c: block allocator */
 struct gpu_pipeline_set; /* pipeline.c: pipelines made so far */
+struct gpu_needs_table;  /* needs.c */
 
 struct gpu_device {
     struct logger *log; /* not owned */
@@ -140,6 +142,7 @@ struct gpu_device {
     VkCommandPool commands;
     struct gpu_memory *memory;
     struct gpu_pipeline_set *pipelines;
+    struct gpu_needs_table *needs;
     bool external; /* instance and device are the caller's */
     void (*lock)(void *user);
     void (*unlock)(void *user);
@@ -184,9 +187,12 @@ status gpu_fence_wait(struct gpu_device *device, VkFence fence);
 
 /* ---- limits.c ---- */
 
-/* Lowers limits and switches features off by "name=value,..." with the names of struct gpu_limits
- * (groups and group_size count for all three) and of struct gpu_features, subgroup_size included.
- * A larger value than the device has, or an unknown name: STATUS_INVALID_ARGUMENT. */
+/* Lowers limits, raises alignments and switches features off by "name=value,..." with the names of
+ * struct gpu_limits (groups and group_size count for all three) and of struct gpu_features, where
+ * value is 0; another subgroup_size switches off what depends on it. The names vulkan-minimum,
+ * android-baseline-2021 and android-baseline-2022 alone stand for all that such a device has at the
+ * least. What the device does not have, less than Vulkan's minimum of what the engine relies on, or
+ * an unknown name: STATUS_INVALID_ARGUMENT. */
 status gpu_limits_lower(struct logger *log, const char *text, struct gpu_limits *limits,
                         struct gpu_features *features);
 

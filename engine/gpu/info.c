@@ -109,6 +109,7 @@ static void set_limits(struct gpu_limits *limits, const struct device_properties
         .group_invocations = core->maxComputeWorkGroupInvocations,
         .shared_bytes = core->maxComputeSharedMemorySize,
         .push_bytes = core->maxPushConstantsSize,
+        .storage_buffers = core->maxPerStageDescriptorStorageBuffers,
     };
     memcpy(limits->groups, core->maxComputeWorkGroupCount, sizeof(limits->groups));
     memcpy(limits->group_size, core->maxComputeWorkGroupSize, sizeof(limits->group_size));

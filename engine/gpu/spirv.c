@@ -21,7 +21,9 @@ static const struct {
     {SPIRV_TYPE_STRUCT, 1, 2},        {SPIRV_TYPE_POINTER, 1, 4},
     {SPIRV_CONSTANT, 2, 4},           {SPIRV_CONSTANT_COMPOSITE, 2, 3},
     {SPIRV_SPEC_CONSTANT, 2, 4},      {SPIRV_SPEC_CONSTANT_COMPOSITE, 2, 3},
-    {SPIRV_VARIABLE, 2, 4},
+    {SPIRV_CONSTANT_TRUE, 2, 3},      {SPIRV_CONSTANT_FALSE, 2, 3},
+    {SPIRV_SPEC_CONSTANT_TRUE, 2, 3}, {SPIRV_SPEC_CONSTANT_FALSE, 2, 3},
+    {SPIRV_SPEC_CONSTANT_OP, 2, 4},   {SPIRV_VARIABLE, 2, 4},
 };
 
 static status malformed(struct logger *log, const char *what, size_t at)

@@ -2,7 +2,9 @@
 #include "gpu/memory.h"
 #include <string.h>
 
+/* Bytes of a staging buffer, and the share of what may be taken that it has at most. */
 #define STAGING_BYTES (UINT64_C(16) << 20)
+#define TAKEN_SHARE   16
 
 /* What one copy needs; {0} is empty. */
 struct transfer {
@@ -75,10 +77,13 @@ static status get_staging(struct gpu_device *device, enum gpu_direction directio
                           struct gpu_buffer **out)
 {
     struct gpu_buffer **staging = &device->memory->staging[direction];
+    uint64_t bytes = size_min(STAGING_BYTES, device->limits.allocation_bytes);
+    if (device->max_memory)
+        bytes = size_min(bytes, device->max_memory / TAKEN_SHARE);
     status result = STATUS_OK;
     if (!*staging)
         result = gpu_buffer_make(
-            device, STAGING_BYTES,
+            device, size_max(bytes, 1),
             direction == GPU_TO_DEVICE ? GPU_MEMORY_UPLOAD : GPU_MEMORY_READBACK, staging);
     *out = *staging;
     return result;

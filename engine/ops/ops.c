@@ -1,3 +1,4 @@
+#include "gpu/needs.h"
 #include "ops/span.h"
 #include <string.h>
 
@@ -18,16 +19,11 @@ const struct op *op_find(const char *name)
     return NULL;
 }
 
-static bool is_raw(const struct op_call *call, uint32_t index)
-{
-    return call->op->raw >> index & 1 || call->tensors[index].type == ELEMENT_U32;
-}
-
 static bool texels_satisfy(const struct gpu_device *device, const struct op_call *call)
 {
     bool halves = false;
     for (uint32_t i = 0; i < call->op->tensor_count; i++) {
-        halves |= call->tensors[i].type == ELEMENT_F16 && !is_raw(call, i);
+        halves |= call->tensors[i].type == ELEMENT_F16 && !op_tensor_raw(call, i);
         if (call->tensors[i].buffer && !call->tensors[i].buffer->texel)
             return false;
     }
@@ -35,13 +31,36 @@ static bool texels_satisfy(const struct gpu_device *device, const struct op_call
            device->limits.texel_elements >= LEAST_TEXELS;
 }
 
+/* Fills values[id] for all constant ids; returns their number. */
+static uint32_t fill_constants(const struct op_call *call, const struct op_candidate *candidate,
+                               uint32_t values[GPU_MAX_CONSTANTS])
+{
+    values[ID_GROUP] = candidate->group;
+    for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
+        values[ID_TYPE + i] = call->tensors[i].type;
+    memcpy(&values[ID_OPTION], call->options, sizeof(call->options));
+    memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
+    return ID_TILE + OP_MAX_TILES;
+}
+
+static bool limits_satisfy(const struct gpu_device *device, const struct op_call *call,
+                           const struct op_candidate *candidate)
+{
+    const struct gpu_limits *limits = &device->limits;
+    uint32_t values[GPU_MAX_CONSTANTS] = {0};
+    uint32_t count = fill_constants(call, candidate, values);
+    struct gpu_needs needs = gpu_shader_needs(device, candidate->shader, values, count);
+    return candidate->group <= limits->group_invocations &&
+           candidate->group <= limits->group_size[0] &&
+           needs.storage_buffers <= limits->storage_buffers &&
+           needs.shared_bytes <= limits->shared_bytes && needs.push_bytes <= limits->push_bytes &&
+           op_items_fit(device, call, candidate, needs.texels);
+}
+
 bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
                   const struct op_candidate *candidate)
 {
     const struct gpu_features *features = &device->features;
-    if (candidate->group > device->limits.group_invocations ||
-        candidate->group > device->limits.group_size[0])
-        return false;
     if (candidate->need & NEED_SHUFFLE &&
         (!features->subgroup_shuffle || features->subgroup_size != candidate->group ||
          device->info.type != GPU_CPU))
@@ -50,7 +69,8 @@ bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
         return false;
     if (candidate->need & NEED_STORAGE16 && !features->storage16)
         return false;
-    return !candidate->accepts || candidate->accepts(call, candidate);
+    return limits_satisfy(device, call, candidate) &&
+           (!candidate->accepts || candidate->accepts(call, candidate));
 }
 
 const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call)
@@ -69,21 +89,9 @@ const struct op_candidate *op_choose(const struct gpu_device *device, const stru
     return first ? first : &call->op->candidates[call->op->candidate_count - 1];
 }
 
-/* Fills values[id] for all constant ids; returns their number. */
-static uint32_t fill_constants(const struct op_call *call, const struct op_candidate *candidate,
-                               uint32_t values[GPU_MAX_CONSTANTS])
-{
-    values[ID_GROUP] = candidate->group;
-    for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
-        values[ID_TYPE + i] = call->tensors[i].type;
-    memcpy(&values[ID_OPTION], call->options, sizeof(call->options));
-    memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
-    return ID_TILE + OP_MAX_TILES;
-}
-
 static enum gpu_format tensor_format(const struct op_call *call, uint32_t index)
 {
-    if (is_raw(call, index))
+    if (op_tensor_raw(call, index))
         return GPU_RAW;
     return call->tensors[index].type == ELEMENT_F16 ? GPU_RGBA16F : GPU_RGBA32F;
 }

@@ -27,6 +27,17 @@ static inline const struct op_candidate *span_candidate(const struct gpu_dispatc
     return ((const struct op_dispatch *)dispatch->span_data)->candidate;
 }
 
+/* Whether kernels address the tensor in words of 4 bytes. */
+static inline bool op_tensor_raw(const struct op_call *call, uint32_t index)
+{
+    return call->op->raw >> index & 1 || call->tensors[index].type == ELEMENT_U32;
+}
+
+/* Whether views of what single items touch keep to the device's limits. texels: bit i: the
+ * candidate reads tensor i as a texel buffer. */
+bool op_items_fit(const struct gpu_device *device, const struct op_call *call,
+                  const struct op_candidate *candidate, uint32_t texels);
+
 /* All of binding `index`. */
 static inline void span_whole(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t *begin,
                               uint64_t *end)
