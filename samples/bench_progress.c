@@ -1,40 +1,18 @@
 #include "bench_progress.h"
 #include "bench_work.h"
-#include "platform.h"
-#include <math.h>
-
-#define BAR_CELLS  24
-#define REDRAW_MS  100
-#define CLEAR_LINE "\r\033[K"
+#include <stdio.h>
 
 void progress_begin(struct progress *progress, uint32_t total, bool quiet, bool verbose)
 {
-    *progress = (struct progress){.bar = !quiet && platform_is_terminal(stderr),
-                                  .lines = verbose && !quiet,
-                                  .total = total,
-                                  .start_ms = bench_clock_ms(),
-                                  .drawn_ms = -INFINITY};
+    *progress = (struct progress){.lines = verbose && !quiet, .total = total};
+    bar_begin(&progress->bar, quiet);
 }
 
 void progress_show(struct progress *progress, const char *what)
 {
-    double now = bench_clock_ms();
-    if (!progress->bar || now - progress->drawn_ms < REDRAW_MS) {
-        return;
-    }
-    progress->drawn_ms = now;
-    char cells[BAR_CELLS + 1];
-    for (uint32_t i = 0; i < BAR_CELLS; i++) {
-        cells[i] = (uint64_t)i * progress->total < (uint64_t)progress->done * BAR_CELLS ? '#' : '.';
-    }
-    cells[BAR_CELLS] = 0;
-    fprintf(stderr, CLEAR_LINE "[%s] %u/%u  %s", cells, progress->done, progress->total, what);
-    if (progress->done) {
-        double each = (now - progress->start_ms) / progress->done;
-        fprintf(stderr, "  about %.0f s left",
-                ceil(each * (progress->total - progress->done) * 1e-3));
-    }
-    fflush(stderr);
+    char text[160];
+    snprintf(text, sizeof(text), "%u/%u  %s", progress->done, progress->total, what);
+    bar_show(&progress->bar, (double)progress->done / progress->total, text);
 }
 
 void progress_add(struct progress *progress, const char *what, const struct bench_row *row)
@@ -54,8 +32,5 @@ void progress_add(struct progress *progress, const char *what, const struct benc
 
 void progress_end(struct progress *progress)
 {
-    if (progress->bar) {
-        fprintf(stderr, CLEAR_LINE);
-        progress->drawn_ms = -INFINITY;
-    }
+    bar_end(&progress->bar);
 }

@@ -2,12 +2,13 @@
 #ifndef BENCH_PROGRESS_H
 #define BENCH_PROGRESS_H
 
+#include "bar.h"
 #include "bench.h"
 
 struct progress {
-    bool bar, lines; /* a terminal's bar; with --verbose a line for each row */
+    struct bar bar;
+    bool lines; /* with --verbose: one for each row */
     uint32_t total, done;
-    double start_ms, drawn_ms;
 };
 
 /* Nothing is shown with `quiet`; a bar only on a terminal. */

@@ -250,7 +250,7 @@ static status run_combinations(struct bench_run *run)
             result = run_lengths(run, &sizes);
         }
     }
-    return result;
+    return result == STATUS_CANCELLED ? STATUS_OK : result;
 }
 
 static void say_device(struct bench_run *run)
@@ -290,13 +290,24 @@ static status measure_device(struct bench_run *run)
     return result;
 }
 
+static void cancel_run(void *device)
+{
+    gpu_cancel(device);
+}
+
 static status run_device(struct bench_run *run, const char *select)
 {
-    const struct gpu_device_params params = {.select = select};
+    const struct gpu_device_params params = {.select = select,
+                                             .limits = run->options->common.limits};
     status result = gpu_device_create(&run->log, &params, &run->device);
     if (result == STATUS_OK) {
+        cli_on_interrupt(cancel_run, run->device);
         say_device(run);
         result = measure_device(run);
+        cli_on_interrupt(NULL, NULL);
+    }
+    if (result == STATUS_CANCELLED) { /* what is done so far counts */
+        result = STATUS_OK;
     }
     for (size_t i = 0; i < ARRAY_SIZE(run->models); i++) {
         bench_model_destroy(run->models[i]);

@@ -22,6 +22,7 @@ struct classifier {
     adamra_model_info info;
     struct text_list texts;
     struct place *order; /* of texts, by length */
+    bool *finished;      /* [texts]: has its logits */
     float *logits;       /* [texts, num_labels]; probabilities at the end */
     int32_t *tokens;     /* [BATCH_ROWS, n] */
     float *batch_logits; /* [BATCH_ROWS, num_labels] */
@@ -55,11 +56,12 @@ static status allocate(struct classifier *classifier)
     }
     longest = size_round_up(longest, LENGTH_STEP);
     classifier->order = calloc(count, sizeof(*classifier->order));
+    classifier->finished = calloc(count, sizeof(*classifier->finished));
     classifier->logits = calloc(count * labels, sizeof(float));
     classifier->batch_logits = calloc(BATCH_ROWS * labels, sizeof(float));
     classifier->tokens = calloc(BATCH_ROWS * longest, sizeof(int32_t));
-    if (!classifier->order || !classifier->logits || !classifier->batch_logits ||
-        !classifier->tokens) {
+    if (!classifier->order || !classifier->finished || !classifier->logits ||
+        !classifier->batch_logits || !classifier->tokens) {
         return fail(&classifier->cli->log, STATUS_OUT_OF_HOST_MEMORY,
                     "classify: no memory for %" PRIu64 " texts", count);
     }
@@ -104,8 +106,10 @@ static status run_batch(struct classifier *classifier, uint32_t first, uint32_t 
     status result = cli_status(adamra_model_run(classifier->model, classifier->tokens, rows, n,
                                                 lengths, classifier->batch_logits, NULL));
     for (uint32_t row = 0; result == STATUS_OK && row < rows; row++) {
-        memcpy(classifier->logits + (size_t)classifier->order[first + row].index * labels,
+        uint32_t index = classifier->order[first + row].index;
+        memcpy(classifier->logits + (size_t)index * labels,
                classifier->batch_logits + (size_t)row * labels, labels * sizeof(float));
+        classifier->finished[index] = true;
     }
     return result;
 }
@@ -125,6 +129,7 @@ static status run_batches(struct classifier *classifier)
     return result;
 }
 
+/* After Ctrl-C those that are finished, without an accuracy. */
 static status print_all(struct classifier *classifier)
 {
     struct cli *cli = classifier->cli;
@@ -133,6 +138,9 @@ static status print_all(struct classifier *classifier)
         const struct text *text = &classifier->texts.items[i];
         float *logits = classifier->logits + (size_t)i * labels;
         uint32_t best = 0;
+        if (!classifier->finished[i]) {
+            continue;
+        }
         if (!probabilities(logits, labels)) {
             return fail(&cli->log, STATUS_UNSUPPORTED, "%s: the model's result is not finite; %s",
                         text->name,
@@ -147,7 +155,7 @@ static status print_all(struct classifier *classifier)
         right += best == text->label;
         all += text->label != NO_LABEL;
     }
-    if (all > 0) {
+    if (all > 0 && !cli_interrupted()) {
         print_accuracy(&cli->options, right, all);
     }
     return STATUS_OK;
@@ -156,6 +164,7 @@ static status print_all(struct classifier *classifier)
 static void finish(struct classifier *classifier)
 {
     free(classifier->order);
+    free(classifier->finished);
     free(classifier->logits);
     free(classifier->batch_logits);
     free(classifier->tokens);
@@ -184,8 +193,9 @@ status classify_command(struct cli *cli)
     if (result == STATUS_OK) {
         result = run_batches(&classifier);
     }
-    if (result == STATUS_OK && !cli_interrupted()) {
-        result = print_all(&classifier);
+    if (result == STATUS_OK || result == STATUS_CANCELLED) {
+        status printed = print_all(&classifier);
+        result = result == STATUS_OK ? printed : result;
     }
     finish(&classifier);
     return result;

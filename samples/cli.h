@@ -6,12 +6,14 @@
 #ifndef CLI_H
 #define CLI_H
 
+#include "bar.h"
 #include "options.h"
 
 struct cli {
     struct logger log;
     struct options options;
     adamra_context *context; /* NULL until cli_open_device */
+    struct bar bar;          /* of a run that takes long */
     int argc;
     char **argv; /* the program's; argv[1] is the subcommand's name */
     const struct command *command;
@@ -46,6 +48,12 @@ const char *cli_device_type(adamra_device_type type);
 void cli_print_usage(const struct cli *cli);
 /* Whether Ctrl-C was pressed: long work stops at the next occasion. */
 bool cli_interrupted(void);
+/* What Ctrl-C calls besides, in a signal handler; NULL: nothing. cli_open_device sets it so that a
+ * run of the context is cancelled. */
+void cli_on_interrupt(void (*cancel)(void *target), void *target);
+/* Around a run: shows how far it is when it takes long. */
+void cli_progress_begin(struct cli *cli);
+void cli_progress_end(struct cli *cli);
 /* The library's status codes are the engine's. */
 static inline status cli_status(adamra_status code)
 {

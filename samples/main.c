@@ -1,8 +1,10 @@
 /* adamra: the command line program. See `adamra --help` and adamra.1. */
 #include "cli.h"
+#include "base/system.h"
 #include "platform.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,10 +49,25 @@ static const int exit_codes[STATUS_COUNT] = {
 
 static volatile sig_atomic_t interrupted;
 
+/* The target is written while there is no function, so that the handler sees both or none. */
+static void *cancel_target;
+static void (*_Atomic cancel_function)(void *target);
+
 static void note_interrupt(int signal)
 {
     (void)signal;
     interrupted = 1;
+    void (*cancel)(void *target) = atomic_load(&cancel_function);
+    if (cancel) {
+        cancel(cancel_target);
+    }
+}
+
+void cli_on_interrupt(void (*cancel)(void *target), void *target)
+{
+    atomic_store(&cancel_function, NULL);
+    cancel_target = target;
+    atomic_store(&cancel_function, cancel);
 }
 
 bool cli_interrupted(void)
@@ -58,15 +75,42 @@ bool cli_interrupted(void)
     return interrupted != 0;
 }
 
+/* ---- progress ---- */
+
+/* Runs that are shorter show nothing. */
+#define LONG_RUN_MS 1000
+
+static int show_progress(void *user, double done)
+{
+    struct cli *cli = user;
+    if (system_clock_ms() - cli->bar.start_ms > LONG_RUN_MS) {
+        bar_show(&cli->bar, done, cli->command->name);
+    }
+    return 0;
+}
+
+void cli_progress_begin(struct cli *cli)
+{
+    bar_begin(&cli->bar, cli->options.quiet);
+}
+
+void cli_progress_end(struct cli *cli)
+{
+    bar_end(&cli->bar);
+    cli->bar.on = false;
+}
+
 /* ---- messages ---- */
 
 static void print_message(void *user, enum log_level level, const char *text)
 {
-    const struct options *options = &((struct cli *)user)->options;
+    struct cli *cli = user;
+    const struct options *options = &cli->options;
     static const char *const words[] = {"", "warning: ", "", ""};
     bool wanted = level == LOG_ERROR || (level == LOG_WARNING && !options->quiet) ||
                   (level == LOG_INFO && options->verbose);
     if (wanted) {
+        bar_end(&cli->bar);
         fprintf(stderr, "adamra: %s%s\n", words[level], text);
     }
 }
@@ -104,13 +148,23 @@ const char *cli_device_type(adamra_device_type type)
     return words[type];
 }
 
+static void cancel_run(void *context)
+{
+    adamra_cancel(context);
+}
+
 status cli_open_device(struct cli *cli)
 {
-    const adamra_context_params params = {
-        .device = cli->options.device, .log = cli_log, .user = cli};
+    const adamra_context_params params = {.device = cli->options.device,
+                                          .log = cli_log,
+                                          .user = cli,
+                                          .progress = show_progress,
+                                          .max_submit_ms = cli->options.max_submit_ms,
+                                          .limits = cli->options.limits};
     adamra_device_info info;
     status result = cli_status(adamra_context_create(&params, &cli->context));
     if (result == STATUS_OK) {
+        cli_on_interrupt(cancel_run, cli->context);
         result = cli_status(adamra_context_device(cli->context, &info));
     }
     if (result == STATUS_OK && !cli->options.quiet) {
@@ -198,6 +252,7 @@ int main(int argc, char **argv)
     platform_catch_interrupt(note_interrupt);
     status result = dispatch(&cli);
     status flushed = flush_results(&cli.log);
+    cli_on_interrupt(NULL, NULL);
     adamra_context_destroy(cli.context);
     options_finish(&cli.options);
     if (cli_interrupted()) {

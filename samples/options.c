@@ -19,6 +19,15 @@ static bool set_type(struct options *options, const char *text)
     return known;
 }
 
+static bool set_max_submit_ms(struct options *options, const char *text)
+{
+    char *end;
+    options->max_submit_ms = strcmp(text, "none") == 0 ? -1 : strtod(text, &end);
+    return options->max_submit_ms == -1 ||
+           (end != text && *end == 0 && isfinite(options->max_submit_ms) &&
+            options->max_submit_ms > 0);
+}
+
 static bool set_quiet(struct options *options, const char *text)
 {
     (void)text;
@@ -161,6 +170,7 @@ static bool add_jsonl(struct options *options, const char *text)
 
 #define FOR_MODELS  (FOR_CLASSIFY | FOR_RUN)
 #define FOR_RESULTS (FOR_ATTEND | FOR_RUN)
+#define FOR_RUNS    (FOR_ATTEND | FOR_MODELS)
 
 /* The order in which --help lists them. */
 static const struct flag flags[] = {
@@ -198,6 +208,8 @@ static const struct flag flags[] = {
     {"device", 0, "DEVICE", FOR_ALL, set_device, "an index, a part of a name or a UUID",
      "index, part of the name or UUID (default: $ADAMRA_DEVICE, else the best one)"},
     {"dtype", 0, "TYPE", FOR_ALL, set_type, "f32 or f16", "storage: f32 (default) or f16"},
+    {"max-submit-ms", 0, "MS", FOR_RUNS, set_max_submit_ms, "a number > 0, or none",
+     "no submission runs longer on the device, as far as can be told (default 100)"},
     {"quiet", 0, NULL, FOR_ALL, set_quiet, NULL, "no device line, no warnings"},
     {"verbose", 0, NULL, FOR_ALL, set_verbose, NULL,
      "more about what is done and how long it took"},
@@ -219,9 +231,10 @@ status options_parse(struct logger *log, enum command_bit bit, int argc, char **
 status options_parse_table(struct logger *log, const struct flag_table *table, int argc,
                            char **argv, struct options *options)
 {
-    const char *device = getenv("ADAMRA_DEVICE");
+    const char *device = getenv("ADAMRA_DEVICE"), *limits = getenv("ADAMRA_LIMITS");
     *options = (struct options){.attention = "adamra", .top = 1, .bigbird = {64, 2, 3, 3, 0}};
     options->device = device && *device ? device : NULL;
+    options->limits = limits && *limits ? limits : NULL;
     struct word_list *lists[] = {&options->texts, &options->jsonl, &options->operands};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         lists[i]->items = calloc((size_t)argc, sizeof(*lists[i]->items));

@@ -25,7 +25,9 @@ struct word_list {
 };
 
 struct options {
-    const char *device; /* NULL: the library chooses */
+    const char *device;   /* NULL: the library chooses */
+    const char *limits;   /* of ADAMRA_LIMITS; NULL: none */
+    double max_submit_ms; /* 0: the library's default; negative: unbounded */
     adamra_type type;
     bool quiet, verbose, help, json;
     const char *output, *tokens; /* paths; NULL where not given */
@@ -37,7 +39,7 @@ struct options {
     adamra_pooling pooling;
     float eps;              /* 0: the library's default */
     adamra_bigbird bigbird; /* the specification's defaults where no flag says otherwise */
-    uint32_t top; /* labels a text */
+    uint32_t top;           /* labels a text */
     struct word_list texts, jsonl;
     struct word_list operands; /* what is not a flag */
 };

@@ -32,7 +32,8 @@ static void print_report(void *user, const struct op_check_report *report)
 
 status selftest_command(struct cli *cli)
 {
-    const struct gpu_device_params params = {.select = cli->options.device};
+    const struct gpu_device_params params = {.select = cli->options.device,
+                                             .limits = cli->options.limits};
     struct summary summary = {.verbose = cli->options.verbose};
     struct gpu_device *device = NULL;
     status result = gpu_device_create(&cli->log, &params, &device);
