@@ -320,49 +320,6 @@ static status run_device(struct bench_run *run, const char *select)
 
 /* ---- all of it ---- */
 
-/* What --device names, one selector each; NULL stands for the best device. */
-struct selectors {
-    const char *items[LIST_MAX];
-    uint32_t count;
-};
-
-static status select_all(struct bench_run *run, struct selectors *selectors)
-{
-    struct gpu_info *infos;
-    uint32_t count;
-    status result = gpu_list(&run->log, &infos, &count);
-    for (uint32_t i = 0; i < count && i < LIST_MAX && result == STATUS_OK; i++) {
-        char index[16];
-        snprintf(index, sizeof(index), "%" PRIu32, infos[i].index);
-        selectors->items[selectors->count++] = keep_text(run, index);
-    }
-    if (result == STATUS_OK && count == 0) {
-        result = fail(&run->log, STATUS_NO_DEVICE, "bench: no Vulkan device");
-    }
-    free(infos);
-    return result;
-}
-
-static status select_devices(struct bench_run *run, struct selectors *selectors)
-{
-    const char *text = run->options->common.device;
-    if (!text) {
-        selectors->count = 1;
-        return STATUS_OK;
-    }
-    if (strcmp(text, "all") == 0) {
-        return select_all(run, selectors);
-    }
-    char *copy = arena_strdup(&run->arena, text), *rest = NULL;
-    for (char *item = copy ? strtok_r(copy, ",", &rest) : NULL; item && selectors->count < LIST_MAX;
-         item = strtok_r(NULL, ",", &rest)) {
-        selectors->items[selectors->count++] = item;
-    }
-    return selectors->count ? STATUS_OK
-                            : fail(&run->log, STATUS_INVALID_ARGUMENT,
-                                   "bench: --device '%s' names no device", text);
-}
-
 /* The engine's warnings are shown, its errors only where they end the program. */
 static void pass_warning(void *user, enum log_level level, const char *text)
 {
@@ -375,10 +332,10 @@ static void pass_warning(void *user, enum log_level level, const char *text)
 
 static status run_devices(struct bench_run *run)
 {
-    struct selectors selectors = {0};
+    struct bench_selectors selectors = {0};
     status result = numbers_create(&run->log, &run->numbers);
     if (result == STATUS_OK) {
-        result = select_devices(run, &selectors);
+        result = bench_select(run, &selectors);
     }
     if (result == STATUS_OK) {
         progress_begin(&run->progress, (uint32_t)count_rows(run->options, selectors.count),

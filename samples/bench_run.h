@@ -33,6 +33,15 @@ struct bench_run {
 status bench_run(struct cli *cli, const struct bench_options *options, struct bench_run *run);
 void bench_run_finish(struct bench_run *run);
 
+/* ---- bench_select.c ---- */
+
+/* What --device names, one selector each; NULL stands for the best device. */
+struct bench_selectors {
+    const char *items[LIST_MAX];
+    uint32_t count;
+};
+status bench_select(struct bench_run *run, struct bench_selectors *selectors);
+
 /* ---- bench_measure.c ---- */
 
 /* What becomes one row. */

@@ -40,8 +40,7 @@ struct gpu_instance {
 
 enum gpu_device_type { GPU_DISCRETE, GPU_INTEGRATED, GPU_VIRTUAL, GPU_CPU, GPU_OTHER };
 
-/* Limits that the engine keeps to. The recorder and the ops read them from here, never from
- * Vulkan, so that a test can lower any of them after the device is made. */
+/* Limits that the engine keeps to: read from here, not from Vulkan, so that they can be lowered. */
 struct gpu_limits {
     uint64_t storage_range;    /* bytes of one storage buffer binding */
     uint64_t texel_elements;   /* of one texel buffer view */
@@ -124,7 +123,7 @@ struct gpu_device_params {
 
 struct gpu_memory;       /* memory.c: block allocator */
 struct gpu_pipeline_set; /* pipeline.c: pipelines made so far */
-struct gpu_needs_table;  /* needs.c */
+struct gpu_needs_table;  /* needs.c: what shaders need */
 
 struct gpu_device {
     struct logger *log; /* not owned */
@@ -187,12 +186,9 @@ status gpu_fence_wait(struct gpu_device *device, VkFence fence);
 
 /* ---- limits.c ---- */
 
-/* Lowers limits, raises alignments and switches features off by "name=value,..." with the names of
- * struct gpu_limits (groups and group_size count for all three) and of struct gpu_features, where
- * value is 0; another subgroup_size switches off what depends on it. The names vulkan-minimum,
- * android-baseline-2021 and android-baseline-2022 alone stand for all that such a device has at the
- * least. What the device does not have, less than Vulkan's minimum of what the engine relies on, or
- * an unknown name: STATUS_INVALID_ARGUMENT. */
+/* Lowers limits, raises alignments and switches features off (value 0) by "name=value,..." with the
+ * names of structs gpu_limits and gpu_features, or by the name of a preset; the tables in limits.c
+ * say what there is. What the device cannot do, or no device: STATUS_INVALID_ARGUMENT. */
 status gpu_limits_lower(struct logger *log, const char *text, struct gpu_limits *limits,
                         struct gpu_features *features);
 
@@ -323,8 +319,7 @@ struct gpu_binding {
     enum gpu_format format;
 };
 
-/* What moving a byte counts for where work is measured in operations: about what devices can do of
- * the one in the time of the other. */
+/* What moving a byte counts for where work is measured in operations. */
 #define GPU_OPERATIONS_PER_BYTE 8
 
 struct gpu_dispatch;
