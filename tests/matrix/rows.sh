@@ -71,7 +71,7 @@ row_practices()
         >"$said" 2>&1
     local rc=$?
     grep -v '^validation: ' "$said"
-    sed -n 's/^validation: .*\(\[ \|| \)\(.*BestPractices[^ ]*\).*/\2/p' "$said" | sort | uniq -c
+    sed -n "s/^validation: [^[]*\[ \([^]]*\) \].*/\1/p" "$said" | sort | uniq -c
     return $rc
 }
 
