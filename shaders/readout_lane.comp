@@ -17,48 +17,7 @@ const uint FOURS = ROWS / 4;
 QUADS_IN(q, READOUT_Q)
 QUADS_IN(state, READOUT_S)
 WORDS_FETCHED(chosen, READOUT_HEAD)
-
-shared uint order[TILE]; // queries of the tile that read the head at hand
-
-const uint BATCH = 8; // queries a lane looks at together
-
-// Whether queries i, i + SG, ... of the tile read the list of head h; without top-1 routing there
-// is one list, of all.
-void in_list(readout_tile t, uint i, uint h, out bool found[BATCH])
-{
-    [[unroll]] for (uint u = 0; u < BATCH; u++) {
-        const uint query = t.query + i + u * SG;
-        found[u] = query < p.n;
-        if (routing == ROUTING_TOP1) {
-            const uint row = t.bg * p.n + min(query, p.n - 1);
-            found[u] = FETCH_WORD(chosen, READOUT_HEAD, row) == h && found[u];
-        }
-    }
-}
-
-// Lists the queries of head h in `order`, lane by lane; returns how many.
-uint list_queries(readout_tile t, uint h)
-{
-    const uint lane = gl_SubgroupInvocationID;
-    uint count = 0, before = 0, total = 0;
-    bool found[BATCH];
-    for (uint i = lane; i < TILE; i += SG * BATCH) {
-        in_list(t, i, h, found);
-        [[unroll]] for (uint u = 0; u < BATCH; u++) count += found[u] ? 1 : 0;
-    }
-    [[unroll]] for (uint l = 0; l < SG; l++) {
-        const uint other = subgroupShuffle(count, l);
-        before += l < lane ? other : 0;
-        total += other;
-    }
-    for (uint i = lane; i < TILE; i += SG * BATCH) {
-        in_list(t, i, h, found);
-        [[unroll]] for (uint u = 0; u < BATCH; u++)
-            if (found[u]) order[before++] = i + u * SG;
-    }
-    memoryBarrierShared(); // the group is one subgroup, whose lanes go in step
-    return total;
-}
+#include "readout_list.glsl"
 
 // ROWS * SG queries of the list from `at` on, through the heads [first, end). All of it is one
 // function and four rows are a vector, since what a driver does before it finds its compiled code

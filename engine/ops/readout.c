@@ -3,7 +3,7 @@
 #include "ops/reference.h"
 #include "ops/span.h"
 
-enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES };
+enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP };
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
 
 struct readout_tiles {
@@ -82,13 +82,54 @@ static bool narrow(const struct op_call *call, const struct op_candidate *candid
     return call->params.readout.dv4 <= candidate->group;
 }
 
+/* A query reads one head, whose features are held all at once. */
+static bool one_head(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return call->options[OPTION_ROUTING] != ROUTING_SOFT &&
+           call->params.readout.dk4 <= candidate->tiles[TILE_DEEP];
+}
+
+static bool one_narrow_head(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return one_head(call, candidate) && narrow(call, candidate);
+}
+
 static const struct op_candidate candidates[] = {
-    {"lane8_texel_narrow", SHADER_readout_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
-     {4, 1, 1024}, narrow},
-    {"lane8_texel", SHADER_readout_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
-     {4, 2, 1024}, NULL},
+    {"row8_texel_narrow",
+     SHADER_readout_row_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {2, 1, 1024, 8},
+     one_narrow_head},
+    {"row8_texel",
+     SHADER_readout_row_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {2, 2, 1024, 16},
+     one_head},
+    {"lane8_texel_narrow",
+     SHADER_readout_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {4, 1, 1024},
+     narrow},
+    {"lane8_texel",
+     SHADER_readout_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {4, 2, 1024},
+     NULL},
     {"lane8", SHADER_readout_lane, NEED_SHUFFLE, CLASS_CPU, 8, {4, 1, 256}, NULL},
-    {"lane4_texel", SHADER_readout_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4, 1, 256},
+    {"lane4_texel",
+     SHADER_readout_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     4,
+     {4, 1, 256},
      NULL},
     {"tile", SHADER_readout_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };

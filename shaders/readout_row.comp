@@ -1,0 +1,101 @@
+#version 450
+// y_i = weight * phi(q_i)^T S_h / (phi(q_i)^T z_h + eps), for top-1 routing and none. CPU form: the
+// S of a head is held, columns over the lanes, while its queries pass, so that sums end with their
+// query. SG queries at a time are loaded, one a lane; ROWS of them at a time are multiplied, their
+// features broadcast by constant shuffles, and then the lanes move on by ROWS.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "lane.glsl"
+#include "readout.glsl"
+
+layout(constant_id = ID_TILE + 0) const uint ROWS = 2; // divides SG
+layout(constant_id = ID_TILE + 1) const uint QUADS = 2; // quads of columns a lane
+layout(constant_id = ID_TILE + 2) const uint TILE = 1024;
+layout(constant_id = ID_TILE + 3) const uint DEEP = 16; // quads of features, at least dk4
+const uint FEATURES = 4 * DEEP;
+
+QUADS_IN(q, READOUT_Q)
+QUADS_IN(state, READOUT_S)
+WORDS_FETCHED(chosen, READOUT_HEAD)
+#include "readout_list.glsl"
+
+// The state of head h: columns of S over the lanes, z the same on all. What follows the last
+// feature is no zero: nothing may come between a fetch and its uses, where it would be done again
+// for every query.
+void load_state(readout_tile t, uint h, out vec4 s[FEATURES][QUADS], out vec4 z[DEEP])
+{
+    const uint block = t.state + h * block_quads(), row = p.dv4, features = p.dk4 * 4;
+    uint column[QUADS];
+    [[unroll]] for (uint c = 0; c < QUADS; c++)
+        column[c] = block + min(t.column + c * SG + gl_SubgroupInvocationID, row - 1);
+    [[unroll]] for (uint f = 0; f < FEATURES; f++)
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            s[f][c] = FETCH(state, READOUT_S, column[c] + min(f, features - 1) * row);
+    [[unroll]] for (uint k = 0; k < DEEP; k++)
+        z[k] = FETCH(state, READOUT_S, block + features * row + min(k, p.dk4 - 1));
+}
+
+// phi(q) of a query a lane, 0 past the last feature, and phi(q)^T z.
+float load_queries(uint at, uint dk4, vec4 z[DEEP], out vec4 x[DEEP])
+{
+    float sum = 0;
+    [[unroll]] for (uint k = 0; k < DEEP; k++) x[k] = FETCH(q, READOUT_Q, at + min(k, dk4 - 1));
+    [[unroll]] for (uint k = 0; k < DEEP; k++) {
+        x[k] = feature_map(feature_kind, x[k]) * (k < dk4 ? 1.0 : 0.0);
+        sum += dot(x[k], z[k]);
+    }
+    return sum;
+}
+
+// The queries of lanes below ROWS, a query a row.
+void multiply(vec4 x[DEEP], vec4 s[FEATURES][QUADS], out vec4 sum[ROWS][QUADS])
+{
+    [[unroll]] for (uint r = 0; r < ROWS; r++)
+        [[unroll]] for (uint c = 0; c < QUADS; c++) sum[r][c] = vec4(0);
+    [[unroll]] for (uint f = 0; f < FEATURES; f++)
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            const float b = subgroupShuffle(x[f / 4][f % 4], r);
+            [[unroll]] for (uint c = 0; c < QUADS; c++) sum[r][c] += b * s[f][c];
+        }
+}
+
+// Answers the `count` queries of the list from head h.
+void answer(readout_tile t, uint h, uint count)
+{
+    const uint lane = gl_SubgroupInvocationID, next = (lane + ROWS) % SG;
+    const uint q_row = p.q_row, y_row = p.y_row, dk4 = p.dk4, dv4 = p.dv4;
+    const float eps = p.eps;
+    vec4 s[FEATURES][QUADS], z[DEEP], x[DEEP], sum[ROWS][QUADS];
+    load_state(t, h, s, z);
+    for (uint at = 0; at < count; at += SG) {
+        const uint query = t.query + order[min(at + lane, count - 1)];
+        float weight = load_queries(t.q + query * q_row, dk4, z, x) + eps;
+        weight = query < t.valid ? head_weight(t, query, h) / weight : 0.0;
+        uint row = t.y + query * y_row;
+        for (uint first = at; first < min(at + SG, count); first += ROWS) {
+            multiply(x, s, sum);
+            [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                const float w = subgroupShuffle(weight, r);
+                const uint y_at = subgroupShuffle(row, r) + t.column + lane;
+                [[unroll]] for (uint c = 0; c < QUADS; c++)
+                    if (first + r < count && t.column + c * SG + lane < dv4)
+                        STORE(y, READOUT_Y, y_at + c * SG, w == 0.0 ? vec4(0) : sum[r][c] * w);
+            }
+            [[unroll]] for (uint k = 0; k < DEEP; k++) x[k] = subgroupShuffle(x[k], next);
+            weight = subgroupShuffle(weight, next);
+            row = subgroupShuffle(row, next);
+        }
+    }
+}
+
+void main()
+{
+    BEGIN_ITEM(item);
+    const readout_tile t = readout_locate(item, TILE, SG * QUADS);
+    const uint lists = routing == ROUTING_TOP1 ? p.heads : 1;
+    for (uint list = 0; list < lists; list++) {
+        const uint h = routing == ROUTING_TOP1 ? list : t.head;
+        const uint count = list_queries(t, list);
+        if (count > 0) answer(t, h, count);
+    }
+}
