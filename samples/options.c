@@ -149,6 +149,19 @@ static bool set_seed(struct options *options, const char *text)
     return read_whole(text, 0, &options->bigbird.seed);
 }
 
+static bool set_repeat(struct options *options, const char *text)
+{
+    return read_whole(text, 1, &options->repeat);
+}
+
+static bool set_test_seed(struct options *options, const char *text)
+{
+    uint32_t seed = 0;
+    bool right = read_whole(text, 0, &seed);
+    options->seed = seed;
+    return right;
+}
+
 static bool set_top(struct options *options, const char *text)
 {
     return read_whole(text, 1, &options->top);
@@ -199,6 +212,10 @@ static const struct flag flags[] = {
      "blocks drawn besides (default 3; bigbird)"},
     {"seed", 0, "N", FOR_ATTEND, set_seed, "a whole number below 2^32",
      "what they are drawn from (default 0; bigbird)"},
+    {"repeat", 0, "N", FOR_SELFTEST, set_repeat, "a whole number >= 1",
+     "test N times, each time with other inputs (default 1)"},
+    {"seed", 0, "S", FOR_SELFTEST, set_test_seed, "a whole number below 2^32",
+     "what the first inputs are drawn from (default 1)"},
     {"text", 0, "STRING", FOR_CLASSIFY, add_text, "a text", "a text to classify; may be repeated"},
     {"jsonl", 0, "FILE", FOR_CLASSIFY, add_jsonl, "a path",
      "lines of {\"text\", \"label\"}; prints the accuracy; may be repeated"},
@@ -232,7 +249,8 @@ status options_parse_table(struct logger *log, const struct flag_table *table, i
                            char **argv, struct options *options)
 {
     const char *device = getenv("ADAMRA_DEVICE"), *limits = getenv("ADAMRA_LIMITS");
-    *options = (struct options){.attention = "adamra", .top = 1, .bigbird = {64, 2, 3, 3, 0}};
+    *options = (struct options){
+        .attention = "adamra", .top = 1, .repeat = 1, .seed = 1, .bigbird = {64, 2, 3, 3, 0}};
     options->device = device && *device ? device : NULL;
     options->limits = limits && *limits ? limits : NULL;
     struct word_list *lists[] = {&options->texts, &options->jsonl, &options->operands};

@@ -40,6 +40,8 @@ struct options {
     float eps;              /* 0: the library's default */
     adamra_bigbird bigbird; /* the specification's defaults where no flag says otherwise */
     uint32_t top;           /* labels a text */
+    uint32_t repeat;        /* rounds of selftest */
+    uint64_t seed;          /* of the first of them */
     struct word_list texts, jsonl;
     struct word_list operands; /* what is not a flag */
 };

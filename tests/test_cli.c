@@ -78,6 +78,8 @@ START_TEST(refuses_wrong_usage)
         {"run model -o b", 2, "expected --tokens"},
         {"run model --tokens a", 2, "expected -o"},
         {"selftest extra", 2, "too many file names"},
+        {"selftest --repeat 0", 2, "--repeat '0'; expected a whole number >= 1"},
+        {"selftest --seed -1", 2, "--seed '-1'"},
     };
     run_table(table, ARRAY_SIZE(table));
 }

@@ -44,6 +44,41 @@ START_TEST(checks_stop_when_asked_to)
 }
 END_TEST
 
+/* ---- a driver that is wrong now and then ---- */
+
+static struct {
+    PFN_vkCmdDispatch dispatch;
+    uint32_t count, lost; /* the dispatch number `lost`, from 1, is never recorded */
+} forgetful;
+
+static VKAPI_ATTR void VKAPI_CALL dispatch_but_one(VkCommandBuffer command, uint32_t x, uint32_t y,
+                                                   uint32_t z)
+{
+    if (++forgetful.count != forgetful.lost)
+        forgetful.dispatch(command, x, y, z);
+}
+
+/* A case is run whole, whole again, and in pieces. */
+START_TEST(lost_dispatches_are_found)
+{
+    /* A first run that is lost differs from the second, too. */
+    static const char *const whys[] = {"a second run differs", "a second run differs",
+                                       "the run in pieces differs"};
+    const struct op *op = &op_norm;
+    struct op_check_report report = {0};
+    forgetful.dispatch = test_device->vk.vkCmdDispatch;
+    forgetful.count = 0;
+    forgetful.lost = (uint32_t)_i + 1;
+    test_device->vk.vkCmdDispatch = dispatch_but_one;
+    status result = op_check(test_device, op, &op->candidates[op->candidate_count - 1], ELEMENT_F32,
+                             test_seed(), 1, &report);
+    test_device->vk.vkCmdDispatch = forgetful.dispatch;
+    ck_assert_ok(result);
+    ck_assert(!report.ok);
+    ck_assert_msg(strstr(report.why, whys[_i]), "%s", report.why);
+}
+END_TEST
+
 /* ---- small bindings ---- */
 
 /* The least range of a storage buffer that one item fits, and what splits to keep to it. */
@@ -198,6 +233,7 @@ Suite *ops_suite(void)
     tcase_add_unchecked_fixture(kernels, gpu_case_setup, gpu_case_teardown);
     tcase_add_loop_test(kernels, candidates_match_the_reference, 0, (int)op_count);
     tcase_add_test(kernels, checks_stop_when_asked_to);
+    tcase_add_loop_test(kernels, lost_dispatches_are_found, 0, 3);
     tcase_add_loop_test(kernels, small_ranges_are_kept_to, 0, (int)op_count);
     tcase_add_test(kernels, residual_may_be_the_output);
     suite_add_tcase(suite, kernels);

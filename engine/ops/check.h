@@ -2,9 +2,9 @@
  *
  * A case draws a legal call and fills its inputs by a pattern (normal numbers; one tensor of zeros,
  * of one 1, or of large, tiny or shifted numbers). Outputs hold NaN before, and guard zones lie
- * around every tensor. The kernel runs twice, the second time in pieces. It is wrong when an output
- * differs from the reference's by more than the tolerance of its storage type, when the runs differ
- * in a bit, or when it wrote a guard or a gap between rows. */
+ * around every tensor. The kernel runs three times, the last time in pieces. It is wrong when an
+ * output differs from the reference's by more than the tolerance of its storage type, when two runs
+ * differ in a bit, or when it wrote a guard or a gap between rows. */
 #ifndef OPS_CHECK_H
 #define OPS_CHECK_H
 
