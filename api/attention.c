@@ -44,14 +44,21 @@ void attention_drop_plan(struct adamra_attention *attention)
     graph_init(&attention->graph);
 }
 
+void attention_drop_memory(struct adamra_attention *attention)
+{
+    attention_drop_plan(attention);
+    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+        gpu_buffer_destroy(attention->own[i]);
+        attention->own[i] = NULL;
+    }
+}
+
 void adamra_attention_destroy(adamra_attention *attention)
 {
     if (!attention)
         return;
-    attention_drop_plan(attention);
+    attention_drop_memory(attention);
     graph_finish(&attention->graph);
-    for (uint32_t i = 0; i < SLOT_COUNT; i++)
-        gpu_buffer_destroy(attention->own[i]);
     free(attention->lengths);
     free(attention);
 }

@@ -31,6 +31,8 @@ struct adamra_attention {
 
 /* Drops the plan and its graph. */
 void attention_drop_plan(struct adamra_attention *attention);
+/* And its buffers. */
+void attention_drop_memory(struct adamra_attention *attention);
 
 /* Checks what one run brings against the form (attention_io.c). */
 status attention_check_io(const struct adamra_attention *attention, const adamra_attention_io *io);

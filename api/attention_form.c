@@ -184,32 +184,33 @@ static void set_slots(struct attention_form *form)
 {
     const struct attn_shape *s = &form->shape;
     bool routed = s->routing != ROUTING_NONE, weights = s->router == ROUTER_WEIGHT;
-    uint64_t blocks = (uint64_t)s->batch * s->groups;
-    uint64_t queries = blocks * s->n, keys = blocks * s->m;
+    bool top1 = s->routing == ROUTING_TOP1;
     uint32_t streams = routed ? 1 : s->heads; /* of queries and outputs */
-    uint32_t dk = quad_stride(s->dk), dv = quad_stride(s->dv);
+    uint32_t dk = quad_stride(s->dk), dv = quad_stride(s->dv), b = s->batch, g = s->groups;
     enum element_type type = s->type, f32 = ELEMENT_F32, u32 = ELEMENT_U32;
     uint32_t k_heads = form->shared_keys ? 1 : s->heads;
     uint32_t v_heads = form->shared_values ? 1 : s->heads;
     const struct slot slots[SLOT_COUNT] = {
-        [SLOT_Q] =
-            {"q", type, queries * streams, s->dk, dk, true, {s->batch, s->groups, streams, s->n}},
-        [SLOT_K] =
-            {"k", type, keys * k_heads, s->dk, dk, true, {s->batch, s->groups, k_heads, s->m}},
-        [SLOT_V] =
-            {"v", type, keys * v_heads, s->dv, dv, true, {s->batch, s->groups, v_heads, s->m}},
-        [SLOT_LOGITS] = {"router_logits", type, queries, s->heads, s->heads, routed && !weights},
-        [SLOT_Y] =
-            {"y", type, queries * streams, s->dv, dv, true, {s->batch, s->groups, streams, s->n}},
-        [SLOT_KEY_LENGTHS] = {"key_lengths", u32, s->batch, 1, 1, true},
-        [SLOT_QUERY_LENGTHS] = {"query_lengths", u32, s->batch, 1, 1, true},
-        [SLOT_WEIGHT] = {"router_weight", f32, (uint64_t)s->groups * s->heads, s->dk, dk,
-                         routed && weights},
-        [SLOT_BIAS] = {"router_bias", f32, (uint64_t)s->groups * s->heads, 1, 1, routed && weights},
-        [SLOT_HEAD] = {"head", u32, queries, 1, 1, s->routing == ROUTING_TOP1},
-        [SLOT_PROB] = {"prob", f32, queries, 1, 1, s->routing == ROUTING_TOP1},
+        [SLOT_Q] = {"q", type, 0, s->dk, dk, true, {b, g, streams, s->n}},
+        [SLOT_K] = {"k", type, 0, s->dk, dk, true, {b, g, k_heads, s->m}},
+        [SLOT_V] = {"v", type, 0, s->dv, dv, true, {b, g, v_heads, s->m}},
+        [SLOT_LOGITS] =
+            {"router_logits", type, 0, s->heads, s->heads, routed && !weights, {b, g, 1, s->n}},
+        [SLOT_Y] = {"y", type, 0, s->dv, dv, true, {b, g, streams, s->n}},
+        [SLOT_KEY_LENGTHS] = {"key_lengths", u32, 0, 1, 1, true, {b, 1, 1, 1}},
+        [SLOT_QUERY_LENGTHS] = {"query_lengths", u32, 0, 1, 1, true, {b, 1, 1, 1}},
+        [SLOT_WEIGHT] =
+            {"router_weight", f32, 0, s->dk, dk, routed && weights, {1, g, s->heads, 1}},
+        [SLOT_BIAS] = {"router_bias", f32, 0, 1, 1, routed && weights, {1, g, s->heads, 1}},
+        [SLOT_HEAD] = {"head", u32, 0, 1, 1, top1, {b, g, 1, s->n}},
+        [SLOT_PROB] = {"prob", f32, 0, 1, 1, top1, {b, g, 1, s->n}},
     };
     memcpy(form->slots, slots, sizeof(slots));
+    for (struct slot *slot = form->slots; slot < form->slots + SLOT_COUNT; slot++) {
+        slot->rows = 1;
+        for (uint32_t i = 0; i < SLOT_DIMS; i++)
+            slot->rows *= slot->dims[i];
+    }
 }
 
 /* Kernels count quads, and words of the route, in 32 bits. */
@@ -274,8 +275,7 @@ status attention_form_init(struct logger *log, const adamra_attention_params *pa
 
 /* ---- graph ---- */
 
-/* Rows one after the other, or as the caller has them. A head of 1: all heads read the same. */
-static struct attn_layout slot_layout(const struct slot *slot, const adamra_strides *strides)
+struct attn_layout slot_layout(const struct slot *slot, const adamra_strides *strides)
 {
     const uint32_t *dims = slot->dims;
     struct attn_layout layout = {.row = strides->row / 4,

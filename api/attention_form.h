@@ -61,6 +61,8 @@ uint64_t slot_bytes(const struct slot *slot);
 uint64_t slot_tight_bytes(const struct slot *slot);
 
 bool slot_is_tight(const adamra_strides *strides);
+/* Rows one after the other, or as the caller has them. A head of 1: all heads read the same. */
+struct attn_layout slot_layout(const struct slot *slot, const adamra_strides *strides);
 /* Elements from a slot's first to its last, in a caller's buffer; false when they pass 64 bits. */
 bool slot_extent(const struct slot *slot, const adamra_strides *strides, uint64_t *elements);
 

@@ -1,4 +1,4 @@
-#include "attention.h"
+#include "attention_stream.h"
 #include "transfer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -170,20 +170,13 @@ static void count_memory(const struct adamra_attention *attention, adamra_timing
     timing->extra_bytes += plan_scratch_bytes(attention->plan);
 }
 
-static status run(struct adamra_attention *attention, const adamra_attention_io *io,
-                  adamra_timing *timing)
+static status run_whole(struct adamra_attention *attention, const adamra_attention_io *io,
+                        const struct attention_variant *variant, adamra_timing *timing)
 {
-    const struct attention_form *form = &attention->form;
-    status result = gpu_device_check(attention->context->device);
-    if (!result)
-        result = attention_check_io(attention, io);
-    if (result || form->slots[SLOT_Y].rows == 0)
-        return result;
-    struct attention_variant variant = attention_io_variant(form, io);
     struct slot_memory memory[SLOT_COUNT];
-    result = find_memory(attention, io, &variant, memory);
-    if (!result && !plan_fits(attention, &variant, memory))
-        result = make_plan(attention, &variant, memory);
+    status result = find_memory(attention, io, variant, memory);
+    if (!result && !plan_fits(attention, variant, memory))
+        result = make_plan(attention, variant, memory);
     if (!result)
         result = upload(attention, io);
     if (!result)
@@ -193,10 +186,28 @@ static status run(struct adamra_attention *attention, const adamra_attention_io 
     if (result)
         return result;
     timing->submissions = gpu_commands_submissions(plan_commands(attention->plan));
-    timing->operations = form->operations;
-    timing->bytes = form->bytes;
     count_memory(attention, timing);
     return STATUS_OK;
+}
+
+static status run(struct adamra_attention *attention, const adamra_attention_io *io,
+                  adamra_timing *timing)
+{
+    const struct attention_form *form = &attention->form;
+    bool stream;
+    status result = gpu_device_check(attention->context->device);
+    if (!result)
+        result = attention_check_io(attention, io);
+    if (result || form->slots[SLOT_Y].rows == 0)
+        return result;
+    struct attention_variant variant = attention_io_variant(form, io);
+    result = attention_must_stream(attention, io, &variant, &stream);
+    if (result)
+        return result;
+    timing->operations = form->operations;
+    timing->bytes = form->bytes;
+    return stream ? attention_stream(attention, io, timing)
+                  : run_whole(attention, io, &variant, timing);
 }
 
 adamra_status adamra_attention_run(adamra_attention *attention, const adamra_attention_io *io,

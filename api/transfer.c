@@ -71,6 +71,18 @@ static void unpack_rows(const struct rows *rows, float *out, const uint8_t *in, 
         from_storage(rows->type, out, in, rows->width);
 }
 
+void transfer_pack(const struct slot *slot, void *out, const float *in, uint64_t count)
+{
+    struct rows rows = slot_rows(slot);
+    pack_rows(&rows, out, in, rows.width == 1 ? count * slot->width : count);
+}
+
+void transfer_unpack(const struct slot *slot, float *out, const void *in, uint64_t count)
+{
+    struct rows rows = slot_rows(slot);
+    unpack_rows(&rows, out, in, rows.width == 1 ? count * slot->width : count);
+}
+
 static uint8_t *chunk_create(struct gpu_buffer *buffer, const struct rows *rows, uint64_t *count)
 {
     *count = size_min(rows->count, size_max(1, CHUNK_BYTES / rows->bytes));

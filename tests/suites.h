@@ -25,6 +25,8 @@
     ROW(attention) \
     ROW(attention_api) \
     ROW(attention_refusals) \
+    ROW(stream) \
+    ROW(stream_bounds) \
     ROW(embed) \
     ROW(embed_record) \
     ROW(bigbird) \

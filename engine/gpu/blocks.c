@@ -287,6 +287,8 @@ uint64_t gpu_memory_free(struct gpu_device *device)
         if (all != UINT64_MAX)
             all += block->size;
     }
+    if (device->max_memory) /* which may have been lowered since blocks were made */
+        all = size_min(all, device->max_memory);
     return size_min(here, all);
 }
 

@@ -118,6 +118,18 @@ static status placement_init(struct logger *log, const struct graph *graph,
     return STATUS_OK;
 }
 
+status plan_measure(struct logger *log, const struct graph *graph, uint64_t *bytes)
+{
+    struct placement placement;
+    status result = placement_init(log, graph, &placement);
+    *bytes = 0;
+    if (result)
+        return result;
+    *bytes = placement.bytes;
+    placement_finish(&placement);
+    return STATUS_OK;
+}
+
 /* ---- calls over placed tensors ---- */
 
 /* The memory of scratch tensors and constants: one of the two. */

@@ -31,7 +31,8 @@ status plan_create(struct gpu_device *device, const struct graph *graph,
 void plan_destroy(struct plan *plan);
 /* Submits once and waits. *device_ms may be NULL. */
 status plan_run(struct plan *plan, double *device_ms);
-/* Bytes of the arena: memory beyond what is bound. */
+/* Bytes of the arena: memory beyond what is bound; before there is a plan, and of one. */
+status plan_measure(struct logger *log, const struct graph *graph, uint64_t *bytes);
 uint64_t plan_scratch_bytes(const struct plan *plan);
 /* The recorded commands, for profiles. */
 struct gpu_commands *plan_commands(struct plan *plan);

@@ -1,0 +1,182 @@
+/* stream_bounds: what attention in pieces takes, refuses, says on the way and does when it is told
+ * to stop. */
+#include "stream_cases.h"
+#include "suites.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void draw_long(struct attention_case *c, struct random *random, const uint32_t rates[2])
+{
+    *c = (struct attention_case){.name = "long", .rates = {rates[0], rates[1]}};
+    c->params = (adamra_attention_params){.batch = 1,
+                                          .groups = 1,
+                                          .queries = 6000,
+                                          .keys = 20000,
+                                          .key_width = 8,
+                                          .value_width = 8,
+                                          .heads = 2,
+                                          .shared_keys = 1,
+                                          .shared_values = 1};
+    attention_case_draw(c, random, false);
+}
+
+/* What a refusal asks for is enough, and a little less is not. */
+START_TEST(refusals_say_what_is_enough)
+{
+    static const uint32_t rates[][2] = {{1, 2}, {1, 2048}, {20000, 3}, {1021, 1019}};
+    struct random random = random_seed(test_seed() + 52);
+    adamra_context *context = stream_context(NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+        struct attention_case c;
+        struct attention_result result;
+        adamra_timing timing;
+        draw_long(&c, &random, rates[i]);
+        attention_result_init(&result, &c);
+        ck_assert(!stream_run(context, &c, ADAMRA_F32, 1000, &result, &timing));
+        const char *expected = strstr(adamra_error(context), "expected ");
+        uint64_t bytes = strtoull(expected + strlen("expected "), NULL, 10);
+        ck_assert_uint_gt(bytes, 1000);
+        ck_assert_msg(stream_run(context, &c, ADAMRA_F32, bytes, &result, &timing), "%s",
+                      adamra_error(context));
+        attention_case_check(&c, ADAMRA_F32, &result);
+        if (timing.streamed) /* a head that is one segment runs whole before it can be cut */
+            ck_assert(!stream_run(context, &c, ADAMRA_F32, bytes - bytes / 50, &result, &timing));
+        else
+            ck_assert_uint_eq(rates[i][0], c.params.keys);
+        attention_result_finish(&result);
+        attention_case_finish(&c);
+    }
+    stream_context_close(context);
+}
+END_TEST
+
+/* Memory depends on what may be taken, not on the length. */
+START_TEST(memory_does_not_grow_with_length)
+{
+    static const uint32_t rates[2] = {1, 2};
+    struct random random = random_seed(test_seed() + 53);
+    adamra_context *context = stream_context(NULL);
+    struct attention_case c;
+    struct attention_result result;
+    adamra_timing timings[2];
+    draw_long(&c, &random, rates);
+    attention_result_init(&result, &c);
+    for (int i = 0; i < 2; i++) {
+        c.params.keys = i ? 20000 : 10000;
+        c.params.queries = i ? 6000 : 3000;
+        ck_assert(stream_run(context, &c, ADAMRA_F32, 200000, &result, &timings[i]));
+        ck_assert_int_eq(timings[i].streamed, 1);
+    }
+    ck_assert_uint_le(timings[0].extra_bytes, 200000);
+    ck_assert_uint_le(timings[1].extra_bytes, 200000);
+    ck_assert_uint_eq(timings[1].input_bytes + timings[1].output_bytes, 0);
+    attention_result_finish(&result);
+    attention_case_finish(&c);
+    stream_context_close(context);
+}
+END_TEST
+
+/* The same object runs whole when there is room, and in pieces when there is none. */
+START_TEST(runs_alternate)
+{
+    static const uint32_t rates[2] = {1, 2};
+    struct random random = random_seed(test_seed() + 54);
+    adamra_context *context = stream_context(NULL);
+    adamra_attention *attention;
+    struct attention_case c;
+    struct attention_result results[4];
+    draw_long(&c, &random, rates);
+    ck_assert_int_eq(adamra_attention_create(context, &c.params, &attention), ADAMRA_OK);
+    for (int i = 0; i < 4; i++) {
+        adamra_timing timing;
+        attention_result_init(&results[i], &c);
+        adamra_attention_io io = attention_case_io(&c, &results[i]);
+        /* Memory that it has is not taken again. */
+        context->device->max_memory = i < 2 ? 200000 : 0;
+        ck_assert_int_eq(adamra_attention_run(attention, &io, &timing), ADAMRA_OK);
+        ck_assert_int_eq(timing.streamed, i < 2);
+        stream_assert_same(&c, &results[0], &results[i]);
+    }
+    adamra_attention_destroy(attention);
+    for (int i = 0; i < 4; i++)
+        attention_result_finish(&results[i]);
+    attention_case_finish(&c);
+    stream_context_close(context);
+}
+END_TEST
+
+/* ---- progress ---- */
+
+START_TEST(progress_rises_and_cancels)
+{
+    static const uint32_t rates[2] = {1, 2};
+    struct random random = random_seed(test_seed() + 55);
+    struct stream_watch watch = {0};
+    adamra_context *context = stream_context(&watch);
+    adamra_attention *attention;
+    struct attention_case c;
+    struct attention_result result;
+    draw_long(&c, &random, rates);
+    attention_result_init(&result, &c);
+    adamra_attention_io io = attention_case_io(&c, &result);
+    ck_assert_int_eq(adamra_attention_create(context, &c.params, &attention), ADAMRA_OK);
+    context->device->max_memory = 150000;
+    ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_OK);
+    ck_assert_uint_ge(watch.calls, 5);
+    ck_assert_double_ge(watch.last, 0.5);
+    uint32_t calls = watch.calls;
+    for (uint32_t at = 1; at <= calls; at += calls / 3) {
+        watch = (struct stream_watch){.cancel_at = at};
+        ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_CANCELLED);
+        ck_assert_uint_eq(watch.calls, at);
+        ck_assert_uint_eq(gpu_memory_used(context->device), 0);
+    }
+    adamra_cancel(context);
+    ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_CANCELLED);
+    watch = (struct stream_watch){0};
+    ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_OK);
+    attention_case_check(&c, ADAMRA_F32, &result);
+    adamra_attention_destroy(attention);
+    attention_result_finish(&result);
+    attention_case_finish(&c);
+    stream_context_close(context);
+}
+END_TEST
+
+/* Other kinds and tensors in device memory are not streamed: they say that there is no room. */
+START_TEST(what_cannot_be_streamed_is_refused)
+{
+    static const char *const kinds[] = {"softmax", "bigbird"};
+    adamra_context *context = stream_context(NULL);
+    float *numbers = calloc(4000 * 64, sizeof(*numbers));
+    ck_assert_ptr_nonnull(numbers);
+    context->device->max_memory = 500000;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        adamra_attention *attention;
+        adamra_attention_params params = {
+            .kind = kinds[i], .queries = 4000, .keys = 4000, .key_width = 64, .value_width = 64};
+        adamra_attention_io io = {
+            .q.data = numbers, .k.data = numbers, .v.data = numbers, .y.data = numbers};
+        ck_assert_int_eq(adamra_attention_create(context, &params, &attention), ADAMRA_OK);
+        ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_OUT_OF_DEVICE_MEMORY);
+        ck_assert_ptr_nonnull(strstr(adamra_error(context), "out of device memory"));
+        adamra_attention_destroy(attention);
+    }
+    free(numbers);
+    stream_context_close(context);
+}
+END_TEST
+
+Suite *stream_bounds_suite(void)
+{
+    Suite *suite = suite_create("stream_bounds");
+    TCase *runs = tcase_create("runs");
+    tcase_set_timeout(runs, 600);
+    tcase_add_test(runs, refusals_say_what_is_enough);
+    tcase_add_test(runs, memory_does_not_grow_with_length);
+    tcase_add_test(runs, runs_alternate);
+    tcase_add_test(runs, progress_rises_and_cancels);
+    tcase_add_test(runs, what_cannot_be_streamed_is_refused);
+    suite_add_tcase(suite, runs);
+    return suite;
+}
