@@ -19,11 +19,13 @@ typedef uint32_t uint;
 #endif
 
 /* Specialisation constants. 0 is the group size in x. TYPE + i is the storage type of binding i;
- * OPTION + i is an op's own switch, TILE + i a candidate's tile size. */
-#define ID_GROUP  0
-#define ID_TYPE   1
-#define ID_OPTION 9
-#define ID_TILE   15
+ * OPTION + i is an op's own switch, TILE + i a candidate's tile size. BY_HAND is 1 where
+ * unpackHalf2x16 does not work. */
+#define ID_GROUP   0
+#define ID_TYPE    1
+#define ID_OPTION  9
+#define ID_TILE    15
+#define ID_BY_HAND 20
 
 #define TYPE_F32 0
 #define TYPE_F16 1

@@ -19,7 +19,7 @@ float element(uint index)
     if (row >= p.rows || column >= p.columns) return 0;
     const uint at = p.src_start + row * p.src_row + column;
     if (src_type == TYPE_F32) return uintBitsToFloat(WORD(src, REPACK_SRC, at));
-    return unpackHalf2x16(WORD(src, REPACK_SRC, at / 2))[at & 1];
+    return unpack_pair(WORD(src, REPACK_SRC, at / 2))[at & 1];
 }
 
 void main()

@@ -18,7 +18,7 @@ WORDS_IN(logits, ROUTE_LOGITS)
 float given_logit(uint element)
 {
     if (logits_type == TYPE_F32) return uintBitsToFloat(WORD(logits, ROUTE_LOGITS, element));
-    return unpackHalf2x16(WORD(logits, ROUTE_LOGITS, element / 2))[element & 1];
+    return unpack_pair(WORD(logits, ROUTE_LOGITS, element / 2))[element & 1];
 }
 
 // Logits of heads h .. h + 3 for query i of (b, g); past the last head, the last one's again.

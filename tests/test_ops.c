@@ -3,6 +3,8 @@
 #include "gpu_cases.h"
 #include "ops/check.h"
 #include "ops/random.h"
+#include <math.h>
+#include <string.h>
 
 #define CASES 8 /* with the same options: each kernel is compiled once */
 
@@ -109,6 +111,16 @@ static void upload(struct tensor *tensor)
     ck_assert_ok(gpu_buffer_write(tensor->buffer, 0, tensor->host, 4 * tensor->elements));
 }
 
+static void run_call(const struct op_call *call)
+{
+    struct gpu_commands *commands;
+    ck_assert_ok(gpu_commands_create(test_device, &(struct gpu_commands_params){0}, &commands));
+    ck_assert_ok(op_record(commands, call, NULL));
+    ck_assert_ok(gpu_commands_end(commands));
+    ck_assert_ok(gpu_commands_run(commands, NULL));
+    gpu_commands_destroy(commands);
+}
+
 /* C = A W + C with all sizes odd; A, W and C hold small whole numbers, so that sums are exact. */
 START_TEST(residual_may_be_the_output)
 {
@@ -129,19 +141,48 @@ START_TEST(residual_may_be_the_output)
     upload(&call.tensors[LINEAR_C]);
     call.tensors[LINEAR_RESIDUAL] = call.tensors[LINEAR_C];
 
-    struct gpu_commands *commands;
-    ck_assert_ok(gpu_commands_create(test_device, &(struct gpu_commands_params){0}, &commands));
-    ck_assert_ok(op_record(commands, &call, NULL));
-    ck_assert_ok(gpu_commands_end(commands));
-    ck_assert_ok(gpu_commands_run(commands, NULL));
+    run_call(&call);
     ck_assert_ok(gpu_buffer_read(call.tensors[LINEAR_C].buffer, 0, found, sizeof(found)));
     op_linear.reference(&call);
     ck_assert_mem_eq(found, c, sizeof(c));
 
-    gpu_commands_destroy(commands);
     for (uint32_t i = LINEAR_A; i <= LINEAR_C; i++)
         if (i != LINEAR_RESIDUAL)
             gpu_buffer_destroy(call.tensors[i].buffer);
+}
+END_TEST
+
+/* ---- halves ---- */
+
+/* All of them, by the shader's own integers and by the driver's unpackHalf2x16. */
+START_TEST(every_half_is_unpacked)
+{
+    enum { COUNT = 1 << 16 };
+    static uint16_t halves[COUNT];
+    static float found[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++)
+        halves[i] = (uint16_t)i;
+    struct op_call call = {.op = &op_repack};
+    call.params.repack =
+        (struct repack_params){.rows = 1, .columns = COUNT, .src_row = COUNT, .dst_row = COUNT};
+    call.tensors[REPACK_SRC] = (struct tensor){
+        .type = ELEMENT_F16, .elements = COUNT, .buffer = device_buffer(sizeof(halves))};
+    call.tensors[REPACK_DST] =
+        (struct tensor){.elements = COUNT, .buffer = device_buffer(sizeof(found))};
+    ck_assert_ok(gpu_buffer_write(call.tensors[REPACK_SRC].buffer, 0, halves, sizeof(halves)));
+    const struct gpu_features features = test_device->features;
+    test_device->features.unpack_half &= _i != 0;
+    run_call(&call);
+    test_device->features = features;
+    ck_assert_ok(gpu_buffer_read(call.tensors[REPACK_DST].buffer, 0, found, sizeof(found)));
+    for (uint32_t i = 0; i < COUNT; i++) {
+        float expected = half_to_float(halves[i]);
+        ck_assert_msg(isnan(expected) ? isnan(found[i])
+                                      : memcmp(&found[i], &expected, sizeof(expected)) == 0,
+                      "half %04x is %a, not %a", i, (double)found[i], (double)expected);
+    }
+    gpu_buffer_destroy(call.tensors[REPACK_SRC].buffer);
+    gpu_buffer_destroy(call.tensors[REPACK_DST].buffer);
 }
 END_TEST
 
@@ -236,6 +277,7 @@ Suite *ops_suite(void)
     tcase_add_loop_test(kernels, lost_dispatches_are_found, 0, 3);
     tcase_add_loop_test(kernels, small_ranges_are_kept_to, 0, (int)op_count);
     tcase_add_test(kernels, residual_may_be_the_output);
+    tcase_add_loop_test(kernels, every_half_is_unpacked, 0, 2);
     suite_add_tcase(suite, kernels);
     return suite;
 }

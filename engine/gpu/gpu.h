@@ -62,7 +62,7 @@ struct gpu_features {
     bool subgroup_basic, subgroup_shuffle, subgroup_arithmetic; /* in compute shaders */
     bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
     bool storage16;            /* VkPhysicalDevice16BitStorageFeatures.storageBuffer16BitAccess */
-    bool float16;              /* shaderFloat16 */
+    bool float16, unpack_half; /* shaderFloat16; unpackHalf2x16 works in shaders */
     bool cooperative_matrix;   /* NV or KHR extension present, and enabled */
     bool host_import;          /* VK_EXT_external_memory_host */
     bool budget;               /* VK_EXT_memory_budget */

@@ -166,6 +166,14 @@ static void set_features(const struct gpu_instance *instance, VkPhysicalDevice p
     features->timestamps = gpu_physical_family(instance, physical).timestamp_bits > 0;
 }
 
+/* Mesa's lavapipe has code for unpackHalf2x16 only where the processor converts halves itself (x86
+ * with F16C); elsewhere, at least on ARM by 22.3, LLVM ends the process. shaderFloat16 tells. */
+static bool unpacks_halves(const struct device_properties *properties,
+                           const struct gpu_features *features)
+{
+    return properties->driver.driverID != VK_DRIVER_ID_MESA_LLVMPIPE || features->float16;
+}
+
 static void set_memory(struct gpu_info *info, const struct device_memory *memory)
 {
     const VkPhysicalDeviceMemoryProperties *core = &memory->core.memoryProperties;
@@ -193,6 +201,7 @@ void gpu_info_query(const struct gpu_instance *instance, VkPhysicalDevice physic
     set_limits(&info->limits, &properties);
     set_subgroup(&info->features, &properties.subgroup);
     set_features(instance, physical, extensions, &info->features);
+    info->features.unpack_half = unpacks_halves(&properties, &info->features);
     set_memory(info, &memory);
     info->features.unified = is_unified(info, &memory.core.memoryProperties);
 }

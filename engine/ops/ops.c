@@ -1,5 +1,6 @@
 #include "gpu/needs.h"
 #include "ops/span.h"
+#include <assert.h>
 #include <string.h>
 
 /* Texels that a view must hold for a texel candidate to be worth its splits. */
@@ -49,6 +50,11 @@ static bool limits_satisfy(const struct gpu_device *device, const struct op_call
     const struct gpu_limits *limits = &device->limits;
     uint32_t values[GPU_MAX_CONSTANTS] = {0};
     uint32_t count = fill_constants(call, candidate, values);
+    assert(count <= ID_BY_HAND && ID_BY_HAND < GPU_MAX_CONSTANTS);
+    if (!device->features.unpack_half) {
+        values[ID_BY_HAND] = 1;
+        count = ID_BY_HAND + 1;
+    }
     struct gpu_needs needs = gpu_shader_needs(device, candidate->shader, values, count);
     return candidate->group <= limits->group_invocations &&
            candidate->group <= limits->group_size[0] &&
