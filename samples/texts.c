@@ -116,9 +116,9 @@ static status add_json_line(struct logger *log, struct text_list *list, const ch
     return result;
 }
 
-static bool is_blank(const char *line)
+static bool is_blank(const char *line, size_t size)
 {
-    return line[strspn(line, " \t\r\n")] == 0;
+    return strspn(line, " \t\r\n") == size;
 }
 
 /* Room for FILE:LINE; NULL when there is no memory. */
@@ -149,7 +149,7 @@ static status add_json_lines(struct logger *log, struct text_list *list, const c
         char *place = make_place(name, number);
         if (!place) {
             result = fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for its name", name);
-        } else if (!is_blank(line)) {
+        } else if (!is_blank(line, (size_t)size)) {
             result = add_json_line(log, list, place, line, (size_t)size, model);
         }
         free(place);

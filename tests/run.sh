@@ -48,15 +48,16 @@ run_sanitized()
 
 run_fuzz_targets()
 {
-    local folder=$PWD/build-fuzz target
+    local folder=$PWD/build-fuzz source target
     CC=clang configure "$folder" -Dfuzz=true -Db_lundef=false --buildtype=debugoptimized || return 1
-    for target in safetensors config; do
+    for source in tests/fuzz/fuzz_*.c; do
+        target=${source##*fuzz_} target=${target%.c}
         meson compile -C "$folder" "fuzz_$target" || return 1
         # New inputs go to the build folder, the first one; the corpus is only read.
         mkdir -p "$folder/corpus_$target"
-        "$folder/tests/fuzz/fuzz_$target" -runs=20000 -seed=1 -max_len=4096 -verbosity=0 \
-            -artifact_prefix="$folder/" "$folder/corpus_$target" "tests/fuzz/corpus_$target" ||
-            return 1
+        "$folder/tests/fuzz/fuzz_$target" -runs="${ADAMRA_TEST_FUZZ:-20000}" -seed=1 \
+            -max_len=4096 -verbosity=0 -artifact_prefix="$folder/" "$folder/corpus_$target" \
+            "tests/fuzz/corpus_$target" || return 1
     done
 }
 
