@@ -1,5 +1,6 @@
 #include "context.h"
 #include "base/system.h"
+#include "gpu/store.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,10 +117,20 @@ adamra_status adamra_devices(adamra_device_info *infos, uint32_t *count, adamra_
 
 /* ---- context ---- */
 
+/* The caller's functions, else files. */
+static struct gpu_store open_store(struct adamra_context *context, const adamra_cache *cache)
+{
+    if (cache && (cache->load || cache->save))
+        return (struct gpu_store){.load = cache->load, .save = cache->save, .user = cache->user};
+    gpu_store_init(cache ? cache->folder : NULL, &context->files);
+    return context->files;
+}
+
 static status open_device(struct adamra_context *context, const adamra_context_params *params)
 {
     struct gpu_device_params device = {.select = params->device,
                                        .validate = params->validate != 0,
+                                       .store = open_store(context, params->cache),
                                        .max_memory = params->max_device_memory,
                                        .max_submit_ms = params->max_submit_ms,
                                        .progress = params->progress,
@@ -153,6 +164,7 @@ adamra_status adamra_context_create(const adamra_context_params *params, adamra_
 
     status result = open_device(context, params);
     if (result) {
+        gpu_store_finish(&context->files);
         free(context);
         return context_status(result);
     }
@@ -165,6 +177,7 @@ void adamra_context_destroy(adamra_context *context)
     if (!context)
         return;
     gpu_device_destroy(context->device);
+    gpu_store_finish(&context->files);
     free(context);
 }
 

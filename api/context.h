@@ -12,7 +12,8 @@ struct adamra_context {
     adamra_log_fn write;
     void *user;
     struct gpu_device *device;
-    const char *candidate; /* kernels forced by name; NULL: chosen per device; not owned */
+    struct gpu_store files; /* the cache's where it is files; else {0} */
+    const char *candidate;  /* kernels forced by name; NULL: chosen per device; not owned */
     uint64_t buffers_made; /* serial number of the last adamra_buffer */
 };
 

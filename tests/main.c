@@ -1,10 +1,22 @@
 /* Runs one suite (-DSUITE=name, for work on one part) or all of them. No forks: suites share a
  * device. CK_RUN_SUITE and CK_RUN_CASE select, as Check documents. */
+#include "base/system.h"
 #include "suites.h"
 #include <stdlib.h>
 
+/* The tests leave the user's cache as it is; what drivers keep there is still found. */
+static void use_own_cache(void)
+{
+    char *folder = system_cache_folder();
+    if (folder)
+        setenv("MESA_SHADER_CACHE_DIR", folder, 0);
+    setenv("XDG_CACHE_HOME", TESTS_CACHE, 1);
+    free(folder);
+}
+
 int main(void)
 {
+    use_own_cache();
     SRunner *runner = srunner_create(NULL);
 #define ROW_(name) srunner_add_suite(runner, name##_suite());
 #define ROW(name)  ROW_(name)

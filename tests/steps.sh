@@ -5,7 +5,7 @@ build=$PWD/build-test
 logs=$build/logs
 mkdir -p "$logs"
 # Of the tests' own: a user's cache stays as it is, and all steps share what was compiled once.
-export MESA_SHADER_CACHE_DIR=$build/shader-cache
+export MESA_SHADER_CACHE_DIR=$build/shader-cache XDG_CACHE_HOME=$build/cache
 
 NOT_HERE=77 # exit status of a step whose parts cannot be had
 

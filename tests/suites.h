@@ -17,6 +17,8 @@
     ROW(gpu_record) \
     ROW(gpu_pieces) \
     ROW(submit) \
+    ROW(store) \
+    ROW(cache) \
     ROW(ops) \
     ROW(ops_reference) \
     ROW(state) \

@@ -86,6 +86,30 @@ void file_view_finish(struct file_view *view)
     *view = (struct file_view){0};
 }
 
+bool file_load(const char *path, void *bytes, size_t *size)
+{
+    enum system_kind kind;
+    size_t room = bytes ? *size : 0;
+    *size = 0;
+    if (system_kind(path, &kind) != 0 || kind != SYSTEM_FILE)
+        return false;
+    int descriptor = system_open(path, SYSTEM_READ);
+    if (descriptor < 0)
+        return false;
+    struct stat info;
+    ssize_t count = fstat(descriptor, &info) == 0 ? 0 : -1;
+    if (!bytes && count == 0 && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX)
+        *size = (size_t)info.st_size;
+    while (room > *size && count >= 0) {
+        count = read_some(descriptor, (char *)bytes + *size, room - *size);
+        if (count == 0)
+            break;
+        *size += count > 0 ? (size_t)count : 0;
+    }
+    close(descriptor);
+    return count >= 0;
+}
+
 /* ---- writing ---- */
 
 static status fail_write(const struct file_writer *writer, int error)

@@ -19,6 +19,10 @@ status file_view_open(struct logger *log, const char *path, struct file_view *vi
 /* {0} is fine. */
 void file_view_finish(struct file_view *view);
 
+/* Fills bytes with what a regular file holds, at most *size bytes; *size becomes how many. NULL:
+ * counts only. False: there is no such file, or it cannot be read; nothing is reported. */
+bool file_load(const char *path, void *bytes, size_t *size);
+
 /* A file being written. Until commit the old content stays under its name: the new one lies in a
  * temporary file beside it. A target that exists and is not a regular file is written directly. */
 struct file_writer {

@@ -37,5 +37,8 @@ int system_replace(const char *from, const char *to);
 int system_remove(const char *path);
 /* A folder for the user's eyes only; EEXIST when the name is taken. */
 int system_make_folder(const char *path);
+/* Where programs of the user keep what can be made again, malloc'ed; NULL: there is no such place.
+ */
+char *system_cache_folder(void);
 
 #endif

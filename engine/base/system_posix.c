@@ -1,8 +1,9 @@
 #include "base/system.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -86,4 +87,19 @@ int system_remove(const char *path)
 int system_make_folder(const char *path)
 {
     return code(mkdir(path, 0700));
+}
+
+/* The XDG Base Directory Specification, which has relative paths ignored. */
+char *system_cache_folder(void)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && *cache == '/')
+        return strdup(cache);
+    if (!home || *home != '/')
+        return NULL;
+    size_t size = strlen(home) + sizeof("/.cache");
+    char *path = malloc(size);
+    if (path)
+        snprintf(path, size, "%s/.cache", home);
+    return path;
 }

@@ -164,3 +164,9 @@ int system_make_folder(const char *path)
     free(name);
     return error;
 }
+
+char *system_cache_folder(void)
+{
+    const wchar_t *folder = _wgetenv(L"LOCALAPPDATA");
+    return folder && *folder ? narrow(folder) : NULL;
+}

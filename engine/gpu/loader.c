@@ -157,9 +157,11 @@ status gpu_loader_instance(struct logger *log, struct gpu_instance *instance)
     ROW(FreeMemory)                                                                                \
     ROW(GetBufferMemoryRequirements)                                                               \
     ROW(GetDeviceQueue)                                                                            \
+    ROW(GetPipelineCacheData)                                                                      \
     ROW(GetQueryPoolResults)                                                                       \
     ROW(InvalidateMappedMemoryRanges)                                                              \
     ROW(MapMemory)                                                                                 \
+    ROW(MergePipelineCaches)                                                                       \
     ROW(QueueSubmit)                                                                               \
     ROW(ResetFences)                                                                               \
     ROW(UpdateDescriptorSets)                                                                      \

@@ -1,5 +1,5 @@
 /* The embedded shader modules, and the pipelines made of them so far. */
-#include "gpu/gpu.h"
+#include "gpu/cache.h"
 #include "shader_includes.h"
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,8 @@ struct pipeline_entry {
 struct gpu_pipeline_set {
     struct pipeline_entry *buckets[BUCKETS];
     uint32_t count;
-    VkPipelineCache cache;
+    uint32_t kept; /* pipelines of which the cache has been kept */
+    struct gpu_pipeline_cache cache;
 };
 
 /* FNV-1a over words. */
@@ -135,8 +136,8 @@ static status create_handle(struct gpu_device *device, struct pipeline_entry *en
                   .pSpecializationInfo = &constants},
         .layout = pipeline->layout};
     GPU_TRY(device, result,
-            device->vk.vkCreateComputePipelines(device->handle, device->pipelines->cache, 1, &info,
-                                                NULL, &pipeline->handle));
+            device->vk.vkCreateComputePipelines(device->handle, device->pipelines->cache.handle, 1,
+                                                &info, NULL, &pipeline->handle));
 error:
     device->vk.vkDestroyShaderModule(device->handle, module, NULL);
     return result;
@@ -224,18 +225,20 @@ uint32_t gpu_pipeline_count(const struct gpu_device *device)
     return device->pipelines->count;
 }
 
+void gpu_pipelines_keep(struct gpu_device *device)
+{
+    struct gpu_pipeline_set *set = device->pipelines;
+    if (set->count != set->kept)
+        gpu_pipeline_cache_keep(device, &set->cache);
+    set->kept = set->count;
+}
+
 status gpu_pipelines_create(struct gpu_device *device)
 {
-    status result = STATUS_OK;
-    VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
     device->pipelines = calloc(1, sizeof(*device->pipelines));
     if (!device->pipelines)
         return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a device");
-    GPU_TRY(
-        device, result,
-        device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->pipelines->cache));
-error:
-    return result;
+    return gpu_pipeline_cache_create(device, &device->pipelines->cache);
 }
 
 void gpu_pipelines_destroy(struct gpu_device *device)
@@ -243,13 +246,14 @@ void gpu_pipelines_destroy(struct gpu_device *device)
     struct gpu_pipeline_set *set = device->pipelines;
     if (!set)
         return;
+    gpu_pipelines_keep(device);
     for (uint32_t i = 0; i < BUCKETS; i++)
         while (set->buckets[i]) {
             struct pipeline_entry *next = set->buckets[i]->next;
             destroy_entry(device, set->buckets[i]);
             set->buckets[i] = next;
         }
-    device->vk.vkDestroyPipelineCache(device->handle, set->cache, NULL);
+    device->vk.vkDestroyPipelineCache(device->handle, set->cache.handle, NULL);
     free(set);
     device->pipelines = NULL;
 }
