@@ -74,6 +74,21 @@ uvec2 pack_quad(vec4 quad) { return uvec2(packHalf2x16(quad.xy), packHalf2x16(qu
 #define FETCH_WORD(name, b, i) WORD(name, b, i)
 #endif
 
+// Small inputs, which a FEW build reads as texel buffers: then four storage buffers are left, and
+// more no device need have.
+#ifdef FEW
+#define SMALL_QUADS(name, b) layout(set = 0, binding = b) uniform samplerBuffer name##_small;
+#define SMALL_QUAD(name, b, i) texelFetch(name##_small, int((i) - p.items.base[b]))
+#define SMALL_WORDS(name, b) layout(set = 0, binding = b) uniform usamplerBuffer name##_small;
+#define SMALL_WORD(name, b, i) texelFetch(name##_small, int((i) - p.items.base[b])).x
+#else
+#define SMALL_QUADS(name, b) TENSOR_IN(name, b)
+#define SMALL_QUAD(name, b, i) LOAD(name, b, i)
+#define SMALL_WORDS(name, b) WORDS_IN(name, b)
+#define SMALL_WORD(name, b, i) WORD(name, b, i)
+#endif
+#define SMALL_FLOAT(name, b, i) uintBitsToFloat(SMALL_WORD(name, b, i))
+
 #define PUSH(type) layout(push_constant, std430) uniform push_ { type p; };
 
 // Groups are laid out over x and y; an item is what one workgroup does.

@@ -12,7 +12,7 @@ layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
 
 TENSOR_IN(a, LINEAR_A)
 TENSOR_IN(w, LINEAR_W)
-TENSOR_IN(bias, LINEAR_BIAS)
+SMALL_QUADS(bias, LINEAR_BIAS)
 TENSOR_IN(residual, LINEAR_RESIDUAL)
 TENSOR_OUT(c, LINEAR_C)
 PUSH(linear_params)
@@ -42,7 +42,7 @@ void store_row(uint row, uint column, vec4 sum)
 {
     if (row >= p.rows || column >= p.n4) return;
     const uint at = p.c_start + row * p.c_row + column;
-    if (with_bias != 0) sum += LOAD(bias, LINEAR_BIAS, p.bias_start + column);
+    if (with_bias != 0) sum += SMALL_QUAD(bias, LINEAR_BIAS, p.bias_start + column);
     if (with_gelu != 0) sum = gelu_quad(sum);
     if (with_residual != 0) sum += LOAD(residual, LINEAR_RESIDUAL, at);
     STORE(c, LINEAR_C, at, sum);

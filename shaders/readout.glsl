@@ -1,8 +1,8 @@
 // What the readout kernels share: bindings, where a query lies, its head and its probability.
 layout(constant_id = ID_OPTION + OPTION_FEATURE) const uint feature_kind = FEATURE_ELU1;
 layout(constant_id = ID_OPTION + OPTION_ROUTING) const uint routing = ROUTING_TOP1;
-FLOATS_IN(prob, READOUT_PROB)
-WORDS_IN(lengths, READOUT_LENGTHS)
+SMALL_WORDS(prob, READOUT_PROB)
+SMALL_WORDS(lengths, READOUT_LENGTHS)
 TENSOR_OUT(y, READOUT_Y)
 PUSH(readout_params)
 
@@ -30,7 +30,7 @@ readout_tile readout_locate(uint item, uint queries, uint column_quads)
     t.query = tile / columns * queries;
     t.column = tile % columns * column_quads;
     const uint b = t.bg / p.groups, g = t.bg % p.groups;
-    const uint length = WORD(lengths, READOUT_LENGTHS, b);
+    const uint length = SMALL_WORD(lengths, READOUT_LENGTHS, b);
     t.valid = min(length - min(length, p.first_query), p.n);
     t.q = p.q_start + b * p.q_batch + g * p.q_group + t.head * p.q_head;
     t.y = p.y_start + b * p.y_batch + g * p.y_group + t.head * p.y_head;
@@ -41,7 +41,7 @@ readout_tile readout_locate(uint item, uint queries, uint column_quads)
 // The weight of head h's answer to query i, which reads it.
 float head_weight(readout_tile t, uint i, uint h)
 {
-    if (routing == ROUTING_TOP1) return WORD(prob, READOUT_PROB, t.bg * p.n + i);
-    if (routing == ROUTING_SOFT) return WORD(prob, READOUT_PROB, (t.bg * p.n + i) * p.heads + h);
+    if (routing == ROUTING_TOP1) return SMALL_FLOAT(prob, READOUT_PROB, t.bg * p.n + i);
+    if (routing == ROUTING_SOFT) return SMALL_FLOAT(prob, READOUT_PROB, (t.bg * p.n + i) * p.heads + h);
     return 1.0;
 }

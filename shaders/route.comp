@@ -12,13 +12,13 @@ layout(constant_id = ID_TYPE + ROUTE_LOGITS) const uint logits_type = TYPE_F32;
 
 TENSOR_IN(q, ROUTE_Q)
 TENSOR_IN(weight, ROUTE_WEIGHT)
-FLOATS_IN(bias, ROUTE_BIAS)
-WORDS_IN(logits, ROUTE_LOGITS)
+SMALL_WORDS(bias, ROUTE_BIAS)
+SMALL_WORDS(logits, ROUTE_LOGITS)
 
 float given_logit(uint element)
 {
-    if (logits_type == TYPE_F32) return uintBitsToFloat(WORD(logits, ROUTE_LOGITS, element));
-    return unpack_pair(WORD(logits, ROUTE_LOGITS, element / 2))[element & 1];
+    if (logits_type == TYPE_F32) return uintBitsToFloat(SMALL_WORD(logits, ROUTE_LOGITS, element));
+    return unpack_pair(SMALL_WORD(logits, ROUTE_LOGITS, element / 2))[element & 1];
 }
 
 // Logits of heads h .. h + 3 for query i of (b, g); past the last head, the last one's again.
@@ -34,7 +34,7 @@ vec4 four_logits(uint bg, uint i, uint h)
     const uint b = bg / p.groups, g = bg % p.groups;
     const uint from = p.q_start + b * p.q_batch + g * p.q_group + i * p.q_row;
     const uvec4 at = g * p.heads + heads;
-    [[unroll]] for (uint j = 0; j < 4; j++) r[j] = WORD(bias, ROUTE_BIAS, at[j]);
+    [[unroll]] for (uint j = 0; j < 4; j++) r[j] = SMALL_FLOAT(bias, ROUTE_BIAS, at[j]);
     for (uint k = 0; k < p.dk4; k++) {
         const vec4 x = LOAD(q, ROUTE_Q, from + k);
         [[unroll]] for (uint j = 0; j < 4; j++)

@@ -1,8 +1,8 @@
 // What the softmax kernels share: bindings and where an item's queries, keys and values lie.
-WORDS_IN(key_lengths, SOFTMAX_KEY_LENGTHS)
-WORDS_IN(query_lengths, SOFTMAX_QUERY_LENGTHS)
+SMALL_WORDS(key_lengths, SOFTMAX_KEY_LENGTHS)
+SMALL_WORDS(query_lengths, SOFTMAX_QUERY_LENGTHS)
 TENSOR_OUT(y, SOFTMAX_Y)
-WORDS_IN(runs, SOFTMAX_RUNS)
+SMALL_WORDS(runs, SOFTMAX_RUNS)
 PUSH(softmax_params)
 layout(constant_id = ID_OPTION + OPTION_SPARSE) const uint SPARSE = 0;
 
@@ -20,8 +20,8 @@ struct softmax_tile {
 bool next_keys(inout softmax_tile t)
 {
     if (t.key >= t.key_end && t.run < t.run_end) {
-        t.key = WORD(runs, SOFTMAX_RUNS, t.run);
-        t.key_end = min(WORD(runs, SOFTMAX_RUNS, t.run + 1), t.keys);
+        t.key = SMALL_WORD(runs, SOFTMAX_RUNS, t.run);
+        t.key_end = min(SMALL_WORD(runs, SOFTMAX_RUNS, t.run + 1), t.keys);
         t.run += 2;
     }
     return t.key < t.key_end;
@@ -45,12 +45,12 @@ softmax_tile softmax_locate(uint item, uint queries, uint column_quads)
     t.k = p.k_start + b * p.k_batch + g * p.k_group;
     t.v = p.v_start + b * p.v_batch + g * p.v_group;
     t.y = b * p.y_batch + g * p.y_group;
-    t.keys = min(WORD(key_lengths, SOFTMAX_KEY_LENGTHS, b), p.m);
-    t.valid = min(WORD(query_lengths, SOFTMAX_QUERY_LENGTHS, b), p.n);
+    t.keys = min(SMALL_WORD(key_lengths, SOFTMAX_KEY_LENGTHS, b), p.m);
+    t.valid = min(SMALL_WORD(query_lengths, SOFTMAX_QUERY_LENGTHS, b), p.n);
     t.key = 0;
     t.key_end = SPARSE == 1 ? 0 : t.keys;
-    t.run = SPARSE == 1 ? WORD(runs, SOFTMAX_RUNS, block) : 0;
-    t.run_end = SPARSE == 1 ? WORD(runs, SOFTMAX_RUNS, block + 1) : 0;
+    t.run = SPARSE == 1 ? SMALL_WORD(runs, SOFTMAX_RUNS, block) : 0;
+    t.run_end = SPARSE == 1 ? SMALL_WORD(runs, SOFTMAX_RUNS, block + 1) : 0;
     if (!next_keys(t)) t.valid = 0; // no key: zeros
     return t;
 }

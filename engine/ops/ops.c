@@ -28,8 +28,7 @@ static bool texels_satisfy(const struct gpu_device *device, const struct op_call
         if (call->tensors[i].buffer && !call->tensors[i].buffer->texel)
             return false;
     }
-    return device->features.texel_f32 && (device->features.texel_f16 || !halves) &&
-           device->limits.texel_elements >= LEAST_TEXELS;
+    return device->features.texel_f32 && (device->features.texel_f16 || !halves);
 }
 
 /* Fills values[id] for all constant ids; returns their number. */
@@ -71,7 +70,9 @@ bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
         (!features->subgroup_shuffle || features->subgroup_size != candidate->group ||
          device->info.type != GPU_CPU))
         return false;
-    if (candidate->need & NEED_TEXEL && !texels_satisfy(device, call))
+    if (candidate->need & (NEED_TEXEL | NEED_SMALL_TEXEL) && !texels_satisfy(device, call))
+        return false;
+    if (candidate->need & NEED_TEXEL && device->limits.texel_elements < LEAST_TEXELS)
         return false;
     if (candidate->need & NEED_STORAGE16 && !features->storage16)
         return false;

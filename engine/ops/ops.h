@@ -60,9 +60,12 @@ enum op_need {
                             * candidate's `group` invocations: a workgroup is one subgroup */
     NEED_TEXEL = 2,        /* texel buffer views of the tensors' types, of >= 2^24 elements */
     NEED_STORAGE16 = 4,
+    NEED_SMALL_TEXEL = 8,  /* the same of any length */
 };
 
-enum op_class { CLASS_ANY, CLASS_GPU, CLASS_CPU }; /* the devices that a candidate is meant for */
+/* The devices that a candidate is meant for. SPARE: those that have so few storage buffers that
+ * nothing else runs there. */
+enum op_class { CLASS_ANY, CLASS_GPU, CLASS_CPU, CLASS_SPARE };
 
 struct op_candidate {
     const char *name; /* unique in its op */
@@ -122,7 +125,8 @@ const struct op *op_find(const char *name); /* NULL when there is none */
 /* Whether the device has all that the candidate needs for this call. */
 bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
                   const struct op_candidate *candidate);
-/* The candidate that runs by default; every op's last one runs everywhere, so never NULL. */
+/* The candidate that runs by default, never NULL: every op's last one runs wherever there are seven
+ * storage buffers, and another one where there are four. */
 const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call);
 /* The pipeline of a candidate with the constants that the call asks for. */
 status op_pipeline(struct gpu_device *device, const struct op_call *call,

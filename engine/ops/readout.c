@@ -131,6 +131,7 @@ static const struct op_candidate candidates[] = {
      4,
      {4, 1, 256},
      NULL},
+    {"tile_few", SHADER_readout_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_readout_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
 

@@ -219,6 +219,7 @@ static const struct op_candidate candidates[] = {
     {"lane8", SHADER_route_lane, NEED_SHUFFLE, CLASS_CPU, 8, {4}, computes_logits},
     {"lane4_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4},
      computes_logits},
+    {"flat_few", SHADER_route_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {0}, NULL},
     {"flat", SHADER_route, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
 };
 

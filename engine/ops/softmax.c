@@ -109,6 +109,7 @@ static const struct op_candidate candidates[] = {
     {"lane8", SHADER_softmax_lane, NEED_SHUFFLE, CLASS_CPU, 8, {4, 1, 8}, NULL},
     {"lane4_texel", SHADER_softmax_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4, 1, 4},
      NULL},
+    {"tile_few", SHADER_softmax_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_softmax_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
 
