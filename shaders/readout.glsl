@@ -41,7 +41,8 @@ readout_tile readout_locate(uint item, uint queries, uint column_quads)
 // The weight of head h's answer to query i, which reads it.
 float head_weight(readout_tile t, uint i, uint h)
 {
-    if (routing == ROUTING_TOP1) return SMALL_FLOAT(prob, READOUT_PROB, t.bg * p.n + i);
-    if (routing == ROUTING_SOFT) return SMALL_FLOAT(prob, READOUT_PROB, (t.bg * p.n + i) * p.heads + h);
+    const uint row = t.bg * p.n + i;
+    if (routing == ROUTING_TOP1) return SMALL_FLOAT(prob, READOUT_PROB, row);
+    if (routing == ROUTING_SOFT) return SMALL_FLOAT(prob, READOUT_PROB, row * p.heads + h);
     return 1.0;
 }
