@@ -32,15 +32,18 @@ static bool texels_satisfy(const struct gpu_device *device, const struct op_call
 }
 
 /* Fills values[id] for all constant ids; returns their number. */
-static uint32_t fill_constants(const struct op_call *call, const struct op_candidate *candidate,
+static uint32_t fill_constants(const struct gpu_device *device, const struct op_call *call,
+                               const struct op_candidate *candidate,
                                uint32_t values[GPU_MAX_CONSTANTS])
 {
+    static_assert(ID_TILE + OP_MAX_TILES <= ID_BY_HAND && ID_BY_HAND < GPU_MAX_CONSTANTS, "ids");
     values[ID_GROUP] = candidate->group;
     for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
         values[ID_TYPE + i] = call->tensors[i].type;
     memcpy(&values[ID_OPTION], call->options, sizeof(call->options));
     memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
-    return ID_TILE + OP_MAX_TILES;
+    values[ID_BY_HAND] = !device->features.unpack_half;
+    return ID_BY_HAND + 1;
 }
 
 static bool limits_satisfy(const struct gpu_device *device, const struct op_call *call,
@@ -48,12 +51,7 @@ static bool limits_satisfy(const struct gpu_device *device, const struct op_call
 {
     const struct gpu_limits *limits = &device->limits;
     uint32_t values[GPU_MAX_CONSTANTS] = {0};
-    uint32_t count = fill_constants(call, candidate, values);
-    assert(count <= ID_BY_HAND && ID_BY_HAND < GPU_MAX_CONSTANTS);
-    if (!device->features.unpack_half) {
-        values[ID_BY_HAND] = 1;
-        count = ID_BY_HAND + 1;
-    }
+    uint32_t count = fill_constants(device, call, candidate, values);
     struct gpu_needs needs = gpu_shader_needs(device, candidate->shader, values, count);
     return candidate->group <= limits->group_invocations &&
            candidate->group <= limits->group_size[0] &&
@@ -149,7 +147,7 @@ status op_pipeline(struct gpu_device *device, const struct op_call *call,
                    const struct op_candidate *candidate, const struct gpu_pipeline **out)
 {
     uint32_t values[GPU_MAX_CONSTANTS] = {0};
-    uint32_t count = fill_constants(call, candidate, values);
+    uint32_t count = fill_constants(device, call, candidate, values);
     return gpu_pipeline_get(device, candidate->shader, values, count, out);
 }
 
