@@ -61,6 +61,14 @@ run_fuzz_targets()
     done
 }
 
+# Only where PyTorch is installed: it is large, and nothing else needs it.
+compare_with_pytorch()
+{
+    /usr/bin/python3 -c 'import torch, numpy' 2>/dev/null || return "$NOT_HERE"
+    on_driver "$lavapipe" /usr/bin/python3 samples/pytorch/compare.py --passes core,layer --n 300 \
+        --d 16 --d-model 32 --rounds 1 --build "$build"
+}
+
 # Programs outside of the tree, built with what pkg-config says of an installed copy.
 use_installed()
 {
@@ -87,6 +95,7 @@ on_lavapipe()
     step "a benchmark's page in a browser" on_driver "$lavapipe" bash tests/html.sh \
         "$build/samples/adamra"
     step "installed copy" use_installed
+    step "comparison with PyTorch" compare_with_pytorch
 }
 
 on_others() # the sanitized suites last: by then, the other lane has compiled most kernels

@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""Compares adamra with PyTorch on this machine: same inputs, results checked equal, runs interleaved, the
+faster build of BLAS for PyTorch. Times of adamra are the device's, those of PyTorch the host's clock's (on
+a GPU after a synchronisation). Needs numpy and torch (Debian: python3-torch)."""
+import argparse
+import glob
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+import inputs
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+TOLERANCE = 2e-4
+NEAR_TIE = 1e-4
+# (name, worker, form): the last word of a name says whose it is.
+FORMS = {
+    "core": [("adamra, Vulkan", "ours", "adamra"), ("adamra naive, PyTorch", "torch", "naive"),
+             ("adamra best, PyTorch", "torch", "best")],
+    "softmax": [("softmax, Vulkan", "ours", "softmax"), ("softmax, PyTorch", "torch", "softmax")],
+    "layer": [("layer, Vulkan", "ours", "layer"), ("layer naive, PyTorch", "torch", "naive"),
+              ("layer best, PyTorch", "torch", "best")],
+    "encoder": [("encoder, Vulkan", "ours", "encoder"), ("encoder, PyTorch", "torch", "encoder")],
+}
+
+
+class Worker:
+    def __init__(self, command, environment=None):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env=environment)
+
+    def ask(self, **request):
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("compare.py: a worker ended early; its message is above")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def torch_environments():
+    """Builds of OpenBLAS that Debian has side by side, with and without forced kernels."""
+    folders = [None, *glob.glob("/usr/lib/*/openblas-openmp"), *glob.glob("/usr/lib/*/openblas-pthread")]
+    for folder in folders:
+        for forced in ("OPENBLAS_CORETYPE" in os.environ, False):
+            environment = dict(os.environ)
+            if folder:
+                environment["LD_LIBRARY_PATH"] = folder
+            if not forced:
+                environment.pop("OPENBLAS_CORETYPE", None)
+                environment.pop("OPENBLAS_L2_SIZE", None)
+            yield (folder or "default BLAS") + (", forced kernels" if forced else ""), environment
+            if not forced:
+                break
+
+
+def start_torch():
+    """The strongest opponent: the worker whose matrix product is the fastest, and right."""
+    best, best_info, best_name = None, {"gflops": 0}, None
+    for name, environment in torch_environments():
+        worker = Worker([sys.executable, HERE / "torch_worker.py"], environment)
+        info = worker.ask()
+        if info["gflops"] > best_info["gflops"]:
+            worker, best, best_info, best_name = best, worker, info, name
+        if worker:
+            worker.close()
+    if not best:
+        raise SystemExit("compare.py: no build of PyTorch here multiplies matrices correctly")
+    return best, best_info | {"blas": best_name}
+
+
+def clear_rows(work):
+    """Rows whose router prefers one head by more than rounding."""
+    if work["pass"] == "layer":
+        x, weights = inputs.layer(work)
+        logits = x @ weights["q"] @ weights["router"]
+    else:
+        logits = inputs.core(work)[3]
+    best = np.sort(logits, -1)[:, -2:]
+    return best[:, -1] - best[:, 0] > (NEAR_TIE if logits.shape[1] > 1 else -1)
+
+
+def worst_difference(work, results):
+    """Of all results to the first PyTorch one, over rows without near ties."""
+    rows = slice(None) if work["pass"] == "encoder" else clear_rows(work)
+    reference = results["torch"][0][rows]
+    scale = max(1.0, float(np.abs(reference).max()))
+    return max(float(np.abs(y[rows] - reference).max()) / scale
+               for group in results.values() for y in group)
+
+
+def check(workers, work, forms):
+    """Runs each form once; the worst difference, None where inputs differ (layer)."""
+    results = {"ours": [], "torch": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for _, who, form in forms:
+            path = os.path.join(folder, "y.npy")
+            shared = work["pass"] != "layer" or who == "torch"
+            workers[who].ask(work=work, form=form, save=path if shared else None)
+            if shared:
+                results[who].append(np.load(path))
+    worst = worst_difference(work, results)
+    if not worst <= TOLERANCE:
+        raise SystemExit(f"compare.py: {work}: results differ by {worst:.2g}, more than {TOLERANCE}")
+    return worst
+
+
+def measure(workers, work, forms, rounds):
+    """Each round runs every form once, so that drift hits all alike."""
+    for _ in range(2):
+        for _, who, form in forms:
+            workers[who].ask(work=work, form=form)
+    times = {name: [] for name, _, _ in forms}
+    for _ in range(rounds):
+        for name, who, form in forms:
+            answer = workers[who].ask(work=work, form=form)
+            times[name].append(statistics.median(answer["samples_ms"]))
+    return times
+
+
+def report(label, worst, times):
+    names = list(times)
+    ours = times[names[0]]
+    print(f"\n{label}: worst difference {worst:.1e}")
+    for name in names:
+        ms = times[name]
+        line = f"  {name:24} {statistics.median(ms):10.2f} ms  ({min(ms):.2f} to {max(ms):.2f})"
+        if name != names[0]:
+            ratios = sorted(theirs / own for theirs, own in zip(ms, ours))
+            line += (f"  {statistics.median(ratios):6.2f} times ours"
+                     f"  ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+        print(line, flush=True)
+
+
+def works(options):
+    base = {"seed": options.seed, "d": options.d, "rates": options.rates, "d_model": options.d_model}
+    for name in options.passes:
+        for n in options.softmax_n if name == "softmax" else options.n:
+            if name == "encoder":
+                work = base | {"pass": "encoder", "n": 1024, "batch": 16, "model": str(options.model)}
+                yield f"encoder, batch 16, n 1024, {options.model.name}", work, FORMS[name]
+                break
+            work = base | {"pass": "core" if name == "softmax" else name, "n": n}
+            label = f"{name}, n {n}, d {options.d}"
+            yield label + (f", d_model {options.d_model}" if name == "layer" else ""), work, FORMS[name]
+
+
+def numbers(text):
+    return [int(word) for word in text.split(",")]
+
+
+def read_options():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--passes", type=lambda text: text.split(","),
+                        default="core,softmax,layer,encoder", help="of core, softmax, layer, encoder")
+    parser.add_argument("--n", type=numbers, default="16384,65536", help="lengths")
+    parser.add_argument("--softmax-n", type=numbers, default="4096", help="lengths for softmax")
+    parser.add_argument("--d", type=int, default=64, help="width of a head, a multiple of 4")
+    parser.add_argument("--d-model", type=int, default=512, help="width of a layer")
+    parser.add_argument("--rates", type=numbers, default="1,2,4,8", help="one per head")
+    parser.add_argument("--rounds", type=int, default=9, help="of runs that count")
+    parser.add_argument("--seed", type=int, default=1, help="of the inputs")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder")
+    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "samples/models/langid",
+                        help="of the encoder")
+    parser.add_argument("--json", type=pathlib.Path, help="writes all times there, too")
+    options = parser.parse_args()
+    unknown = set(options.passes) - set(FORMS)
+    if unknown or options.rounds < 1:
+        parser.error(f"--passes: no such pass: {', '.join(unknown)}" if unknown else "--rounds: at least 1")
+    return options
+
+
+def main():
+    options = read_options()
+    torch_worker, info = start_torch()
+    print(f"PyTorch {info['torch']} on {info['device']}, {info['blas']}: "
+          f"{info['gflops']:.0f} GFLOP/s in a product")
+    ours = Worker([sys.executable, HERE / "adamra_worker.py", options.build / "api/libadamra.so.0",
+                   options.build / "samples/adamra"])
+    workers, kept = {"ours": ours, "torch": torch_worker}, []
+    for label, work, forms in works(options):
+        worst = check(workers, work, forms)
+        times = measure(workers, work, forms, options.rounds)
+        report(label, worst, times)
+        kept.append({"work": work, "worst_difference": worst, "ms": times})
+    for worker in workers.values():
+        worker.close()
+    if options.json:
+        options.json.write_text(json.dumps({"torch": info, "results": kept}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
