@@ -16,8 +16,9 @@ extern "C" {
 
 /*
  * The caller's objects. Needed: Vulkan 1.1 and a queue that computes; no feature, no extension.
- * Used when they are enabled (adamra_vulkan_features asks for what there is): shaderFloat16 and
- * storageBuffer16BitAccess, VK_EXT_external_memory_host, VK_EXT_memory_budget,
+ * Used when they are enabled (adamra_vulkan_get_features asks for what there is): shaderFloat16
+ * and storageBuffer16BitAccess, VK_EXT_external_memory_host, VK_EXT_memory_budget, on Android
+ * VK_ANDROID_external_memory_android_hardware_buffer (with VK_EXT_queue_family_foreign),
  * VK_NV_cooperative_matrix, VK_KHR_cooperative_matrix, and where the device lists it
  * VK_KHR_portability_subset.
  * All of it outlives the context, which destroys none of it.
@@ -73,7 +74,11 @@ ADAMRA_API adamra_status adamra_buffer_wrap(adamra_context *context, VkBuffer bu
 
 #ifdef __ANDROID__
 struct AHardwareBuffer;
-/* An AHardwareBuffer of format BLOB with usage GPU_DATA_BUFFER, without a copy. */
+/*
+ * An AHardwareBuffer of format BLOB with usage GPU_DATA_BUFFER, without a copy. Other users of it,
+ * the host among them, are done before a run and start after it. ADAMRA_UNSUPPORTED where
+ * VK_ANDROID_external_memory_android_hardware_buffer is not there or not enabled.
+ */
 ADAMRA_API adamra_status adamra_buffer_import_android(adamra_context *context,
                                                       struct AHardwareBuffer *memory,
                                                       adamra_buffer **out);

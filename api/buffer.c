@@ -2,6 +2,9 @@
 #include "context.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#ifdef __ANDROID__
+#include <android/hardware_buffer.h>
+#endif
 
 #include "adamra_vulkan.h" /* after volk.h, which brings Vulkan without prototypes */
 
@@ -76,6 +79,80 @@ adamra_status adamra_buffer_wrap(adamra_context *context, VkBuffer handle, uint6
     return finish(buffer, gpu_buffer_wrap(context->device, handle, size, usage, &buffer->memory),
                   out);
 }
+
+/* ---- memory that was made elsewhere ---- */
+
+static status check_import(struct adamra_context *context, const void *data, uint64_t bytes)
+{
+    struct logger *log = &context->log;
+    struct gpu_device *device = context->device;
+    uint64_t alignment = size_max(device->limits.host_import, 1);
+    if (!device->features.host_import)
+        return fail(log, STATUS_UNSUPPORTED,
+                    "%s cannot import host memory: expected VK_EXT_external_memory_host, enabled",
+                    device->info.name);
+    EXPECT(data, "data: expected a pointer, got NULL");
+    EXPECT((uintptr_t)data % alignment == 0 && bytes % alignment == 0 && bytes > 0,
+           "data, bytes: expected multiples of %" PRIu64 ", got %p, %" PRIu64, alignment, data,
+           bytes);
+    return STATUS_OK;
+}
+
+/* The engine does not report why it could not: here it is an error. */
+static status import_result(struct adamra_context *context, status result, const char *what)
+{
+    if (result == STATUS_UNSUPPORTED)
+        fail(&context->log, result, "%s cannot import this %s", context->device->info.name, what);
+    return result;
+}
+
+adamra_status adamra_buffer_import(adamra_context *context, void *data, uint64_t bytes,
+                                   adamra_buffer **out)
+{
+    if (!context)
+        return ADAMRA_INVALID_ARGUMENT;
+    if (!out)
+        return context_fail_null(context, "out");
+    *out = NULL;
+    status result = check_import(context, data, bytes);
+    if (result)
+        return context_status(result);
+    struct adamra_buffer *buffer = add_record(context);
+    if (!buffer)
+        return ADAMRA_OUT_OF_HOST_MEMORY;
+    result = gpu_buffer_import(context->device, data, bytes, &buffer->memory);
+    return finish(buffer, import_result(context, result, "host memory"), out);
+}
+
+#ifdef __ANDROID__
+adamra_status adamra_buffer_import_android(adamra_context *context, struct AHardwareBuffer *memory,
+                                           adamra_buffer **out)
+{
+    if (!context)
+        return ADAMRA_INVALID_ARGUMENT;
+    if (!out)
+        return context_fail_null(context, "out");
+    *out = NULL;
+    if (!memory)
+        return context_fail_null(context, "memory");
+    AHardwareBuffer_Desc desc; /* the width of a BLOB is its bytes */
+    AHardwareBuffer_describe(memory, &desc);
+    if (desc.format != AHARDWAREBUFFER_FORMAT_BLOB ||
+        !(desc.usage & AHARDWAREBUFFER_USAGE_GPU_DATA_BUFFER) || desc.width < 16 || desc.width % 4)
+        return context_status(
+            fail(&context->log, STATUS_INVALID_ARGUMENT,
+                 "memory: expected format BLOB, usage GPU_DATA_BUFFER and a width of at least 16 "
+                 "and a multiple of 4, got format %u, usage 0x%" PRIx64 ", width %u",
+                 desc.format, desc.usage, desc.width));
+    struct adamra_buffer *buffer = add_record(context);
+    if (!buffer)
+        return ADAMRA_OUT_OF_HOST_MEMORY;
+    status result = gpu_buffer_import_android(context->device, memory, desc.width, &buffer->memory);
+    return finish(buffer, import_result(context, result, "hardware buffer"), out);
+}
+#endif
+
+/* ---- all buffers ---- */
 
 void adamra_buffer_destroy(adamra_buffer *buffer)
 {

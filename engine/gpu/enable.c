@@ -54,6 +54,10 @@ void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice phys
         VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME,
         COOPERATIVE_MATRIX,
         COOPERATIVE_MATRIX_BY_NV,
+#ifdef __ANDROID__
+        HARDWARE_BUFFERS,
+        VK_EXT_QUEUE_FAMILY_FOREIGN_EXTENSION_NAME, /* the one before needs it */
+#endif
     };
     static_assert(ARRAY_SIZE(known) <= ARRAY_SIZE(out->extensions), "extensions");
     *out = (struct gpu_enable){.storage16.sType =
@@ -125,5 +129,6 @@ void gpu_enable_keep(const VkDeviceCreateInfo *info, struct gpu_features *featur
         enabled.cooperative_matrix &&
         (has_extension(info, COOPERATIVE_MATRIX) || has_extension(info, COOPERATIVE_MATRIX_BY_NV));
     features->host_import &= has_extension(info, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+    features->hardware_buffers &= has_extension(info, HARDWARE_BUFFERS);
     features->budget &= has_extension(info, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 }

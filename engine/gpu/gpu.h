@@ -31,6 +31,7 @@ struct gpu_instance {
     PFN_vkGetPhysicalDeviceMemoryProperties2 GetPhysicalDeviceMemoryProperties2;
     PFN_vkGetPhysicalDeviceFormatProperties2 GetPhysicalDeviceFormatProperties2;
     PFN_vkGetPhysicalDeviceQueueFamilyProperties2 GetPhysicalDeviceQueueFamilyProperties2;
+    PFN_vkGetPhysicalDeviceExternalBufferProperties GetPhysicalDeviceExternalBufferProperties;
     PFN_vkEnumerateDeviceExtensionProperties EnumerateDeviceExtensionProperties;
     PFN_vkCreateDevice CreateDevice;
     PFN_vkGetDeviceProcAddr GetDeviceProcAddr;
@@ -64,7 +65,8 @@ struct gpu_features {
     bool storage16;            /* VkPhysicalDevice16BitStorageFeatures.storageBuffer16BitAccess */
     bool float16, unpack_half; /* shaderFloat16; unpackHalf2x16 works in shaders */
     bool cooperative_matrix;   /* NV or KHR extension present, and enabled */
-    bool host_import;          /* VK_EXT_external_memory_host */
+    bool host_import;          /* VK_EXT_external_memory_host, of our buffers */
+    bool hardware_buffers;     /* VK_ANDROID_external_memory_android_hardware_buffer */
     bool budget;               /* VK_EXT_memory_budget */
     bool unified;              /* device-local memory is host visible: no staging copies */
     bool timestamps;           /* on the compute queue */
@@ -210,61 +212,8 @@ status gpu_result_fail(struct logger *log, VkResult result, const char *call);
     } while (0)
 const char *gpu_type_text(enum gpu_device_type type); /* "discrete", "cpu", ... */
 
-/* ---- memory.c ---- */
-
-enum gpu_memory_kind {
-    GPU_MEMORY_DEVICE,   /* device local; mapped too where memory is unified */
-    GPU_MEMORY_UPLOAD,   /* host visible, coherent or flushed by gpu_write; mapped */
-    GPU_MEMORY_READBACK, /* host visible, cached where possible; mapped */
-};
-
-/* A VkBuffer with its memory. Usage: storage, uniform texel, transfer source and destination. */
-struct gpu_buffer {
-    struct gpu_device *device;
-    VkBuffer handle;
-    uint64_t size;   /* bytes asked for */
-    uint64_t bytes;  /* of the Vulkan buffer, where views end: our own round `size` up to 16 */
-    uint8_t *mapped; /* NULL when the host cannot see it */
-    bool coherent;
-    bool texel;    /* made with uniform texel usage (always, unless it is the caller's) */
-    bool copies;   /* made with both transfer usages, likewise */
-    bool borrowed; /* the Vulkan buffer is the caller's */
-    void *block;   /* memory.c's */
-    uint64_t block_offset, block_size;
-    VkDeviceMemory memory;
-};
-
-/* size 0 is allowed (a small buffer is made). STATUS_OUT_OF_DEVICE_MEMORY says what was asked and
- * what there is. */
-status gpu_buffer_create(struct gpu_device *device, uint64_t size, enum gpu_memory_kind kind,
-                         struct gpu_buffer **out);
-void gpu_buffer_destroy(struct gpu_buffer *buffer);
-/* A buffer of the caller's, of 16 bytes at least and a multiple of 4, without memory of ours;
- * copies to and from it need its transfer usage (STATUS_UNSUPPORTED without). It is not destroyed
- * with what is made here. */
-status gpu_buffer_wrap(struct gpu_device *device, VkBuffer handle, uint64_t size,
-                       VkBufferUsageFlags usage, struct gpu_buffer **out);
-/* Host memory as a buffer, mapped at `data`; data and size are multiples of limits.host_import.
- * STATUS_UNSUPPORTED, not logged as an error, where that cannot be done. */
-status gpu_buffer_import(struct gpu_device *device, void *data, uint64_t size,
-                         struct gpu_buffer **out);
-/* Bytes that may still be taken: of max_memory, and of the heap's budget as the driver tells it. */
-uint64_t gpu_memory_free(struct gpu_device *device);
-/* Blocking copies between host and buffer; by mapping where there is one, else through a bounded
- * staging buffer. Nothing that uses the buffer may be in flight. */
-status gpu_buffer_write(struct gpu_buffer *buffer, uint64_t offset, const void *data,
-                        uint64_t size);
-status gpu_buffer_read(struct gpu_buffer *buffer, uint64_t offset, void *data, uint64_t size);
-/* For writers through `mapped`: makes host writes visible to the device, or the reverse. */
-status gpu_buffer_flush(struct gpu_buffer *buffer, uint64_t offset, uint64_t size);
-status gpu_buffer_invalidate(struct gpu_buffer *buffer, uint64_t offset, uint64_t size);
-/* Bytes of buffers alive now, and the most since the last gpu_memory_reset_peak. */
-uint64_t gpu_memory_used(const struct gpu_device *device);
-uint64_t gpu_memory_peak(const struct gpu_device *device);
-void gpu_memory_reset_peak(struct gpu_device *device);
-/* memory.c's part of device creation and destruction. */
-status gpu_memory_create(struct gpu_device *device);
-void gpu_memory_destroy(struct gpu_device *device);
+/* Memory of all kinds. */
+#include "gpu/buffer.h"
 
 /* ---- reflect.c ---- */
 

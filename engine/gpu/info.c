@@ -1,5 +1,6 @@
 /* What a physical device is, may do and can do. */
 #include "gpu/instance.h"
+#include "gpu/memory.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -159,7 +160,10 @@ static void set_features(const struct gpu_instance *instance, VkPhysicalDevice p
     features->float16 = enable.float16.shaderFloat16;
     features->cooperative_matrix = enable.matrix.matrix;
     features->host_import =
-        gpu_extension_present(extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+        gpu_extension_present(extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME) &&
+        gpu_import_possible(instance, physical, GPU_BUFFER_USAGE,
+                            VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT);
+    features->hardware_buffers = gpu_extension_present(extensions, HARDWARE_BUFFERS);
     features->budget = gpu_extension_present(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     features->texel_f32 = has_texels(instance, physical, VK_FORMAT_R32G32B32A32_SFLOAT);
     features->texel_f16 = has_texels(instance, physical, VK_FORMAT_R16G16B16A16_SFLOAT);

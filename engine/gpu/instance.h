@@ -68,6 +68,8 @@ void gpu_info_query(const struct gpu_instance *instance, VkPhysicalDevice physic
 
 /* ---- enable.c ---- */
 
+#define HARDWARE_BUFFERS "VK_ANDROID_external_memory_android_hardware_buffer"
+
 /* VkPhysicalDeviceCooperativeMatrixFeatures: NV's and KHR's differ in sType only. */
 struct gpu_matrix_features {
     VkStructureType sType;
@@ -88,6 +90,12 @@ void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice phys
                       const struct gpu_extensions *present, struct gpu_enable *out);
 /* Switches off what a device was not made with; NULL: with nothing. */
 void gpu_enable_keep(const VkDeviceCreateInfo *info, struct gpu_features *features);
+
+/* ---- import.c ---- */
+
+/* Whether buffers of that usage can have memory that was made elsewhere as that kind. */
+bool gpu_import_possible(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                         VkBufferUsageFlags usage, VkExternalMemoryHandleTypeFlagBits handle_type);
 
 /* ---- select.c ---- */
 

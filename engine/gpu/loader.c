@@ -93,6 +93,7 @@ void gpu_loader_close(struct gpu_instance *instance)
     ROW(GetPhysicalDeviceMemoryProperties2)                                                        \
     ROW(GetPhysicalDeviceFormatProperties2)                                                        \
     ROW(GetPhysicalDeviceQueueFamilyProperties2)                                                   \
+    ROW(GetPhysicalDeviceExternalBufferProperties)                                                 \
     ROW(EnumerateDeviceExtensionProperties)                                                        \
     ROW(CreateDevice)                                                                              \
     ROW(GetDeviceProcAddr)
@@ -167,6 +168,15 @@ status gpu_loader_instance(struct logger *log, struct gpu_instance *instance)
     ROW(UpdateDescriptorSets)                                                                      \
     ROW(WaitForFences)
 
+/* Those of extensions: NULL where they are not enabled. */
+#ifdef __ANDROID__
+#define OPTIONAL_FUNCTIONS(ROW)                                                                    \
+    ROW(GetMemoryHostPointerPropertiesEXT)                                                         \
+    ROW(GetAndroidHardwareBufferPropertiesANDROID)
+#else
+#define OPTIONAL_FUNCTIONS(ROW) ROW(GetMemoryHostPointerPropertiesEXT)
+#endif
+
 status gpu_loader_device(struct gpu_device *device)
 {
     const char *missing = NULL;
@@ -176,6 +186,11 @@ status gpu_loader_device(struct gpu_device *device)
     if (!device->vk.vk##name)                                                                      \
         missing = "vk" #name;
     DEVICE_FUNCTIONS(LOAD)
+#undef LOAD
+#define LOAD(name)                                                                                 \
+    device->vk.vk##name =                                                                          \
+        (PFN_vk##name)device->instance.GetDeviceProcAddr(device->handle, "vk" #name);
+    OPTIONAL_FUNCTIONS(LOAD)
 #undef LOAD
     if (missing)
         return fail(device->log, STATUS_DRIVER, "the driver of %s lacks %s", device->info.name,

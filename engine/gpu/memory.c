@@ -41,11 +41,9 @@ static status create_handle(struct gpu_buffer *buffer)
 {
     struct gpu_device *device = buffer->device;
     status result = STATUS_OK;
-    VkBufferCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .size = buffer->bytes,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT};
+    VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                               .size = buffer->bytes,
+                               .usage = GPU_BUFFER_USAGE};
     GPU_TRY(device, result,
             device->vk.vkCreateBuffer(device->handle, &info, NULL, &buffer->handle));
 error:
@@ -113,6 +111,8 @@ void gpu_buffer_release(struct gpu_buffer *buffer)
     if (buffer->block) {
         struct gpu_range range = {buffer->block, buffer->block_offset, buffer->block_size};
         gpu_range_free(device, &range);
+    } else if (buffer->memory) { /* imported */
+        device->vk.vkFreeMemory(device->handle, buffer->memory, NULL);
     }
     free(buffer);
 }

@@ -48,6 +48,11 @@ void gpu_staging_finish(struct gpu_device *device);
 
 /* ---- memory.c ---- */
 
+/* Of all buffers that are made here. */
+#define GPU_BUFFER_USAGE                                                                           \
+    (VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |               \
+     VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT)
+
 /* gpu_buffer_create and gpu_buffer_destroy, but not counted as used. */
 status gpu_buffer_make(struct gpu_device *device, uint64_t size, enum gpu_memory_kind kind,
                        struct gpu_buffer **out);

@@ -1,0 +1,186 @@
+/* Memory that was made elsewhere, as buffers without a copy: the host's
+ * (VK_EXT_external_memory_host) and, on Android, hardware buffers. */
+#include "gpu/instance.h"
+#include "gpu/memory.h"
+#include <assert.h>
+#include <stdlib.h>
+
+/* Why an import cannot be is of no interest to callers that copy instead: it is not logged as an
+ * error. */
+static status refuse(struct gpu_device *device, const char *call, VkResult result)
+{
+    log_line(device->log, LOG_DEBUG, "%s cannot import memory: %s: result %d", device->info.name,
+             call, (int)result);
+    return STATUS_UNSUPPORTED;
+}
+
+bool gpu_import_possible(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                         VkBufferUsageFlags usage, VkExternalMemoryHandleTypeFlagBits handle_type)
+{
+    VkPhysicalDeviceExternalBufferInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
+        .usage = usage,
+        .handleType = handle_type};
+    VkExternalBufferProperties properties = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
+    instance->GetPhysicalDeviceExternalBufferProperties(physical, &info, &properties);
+    return properties.externalMemoryProperties.externalMemoryFeatures &
+           VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT;
+}
+
+/* Without memory yet. On failure *out may be left to be released. */
+static status create_buffer(struct gpu_device *device, uint64_t size, VkBufferUsageFlags usage,
+                            VkExternalMemoryHandleTypeFlagBits handle_type, struct gpu_buffer **out)
+{
+    VkExternalMemoryBufferCreateInfo external = {
+        .sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO, .handleTypes = handle_type};
+    VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                               .pNext = &external,
+                               .size = size,
+                               .usage = usage};
+    *out = NULL;
+    struct gpu_buffer *buffer = *out = calloc(1, sizeof(*buffer));
+    if (!buffer)
+        return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a buffer");
+    *buffer = (struct gpu_buffer){.device = device,
+                                  .size = size,
+                                  .bytes = size,
+                                  .texel = usage & VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
+                                  .copies = true};
+    VkResult vk = device->vk.vkCreateBuffer(device->handle, &info, NULL, &buffer->handle);
+    return vk < 0 ? refuse(device, "vkCreateBuffer", vk) : STATUS_OK;
+}
+
+/* Allocates by importing and binds. `chain` names what is imported. */
+static status bind_memory(struct gpu_buffer *buffer, const void *chain, uint64_t size,
+                          uint32_t type)
+{
+    struct gpu_device *device = buffer->device;
+    VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                 .pNext = chain,
+                                 .allocationSize = size,
+                                 .memoryTypeIndex = type};
+    VkResult vk = device->vk.vkAllocateMemory(device->handle, &info, NULL, &buffer->memory);
+    if (vk < 0)
+        return refuse(device, "vkAllocateMemory", vk);
+    vk = device->vk.vkBindBufferMemory(device->handle, buffer->handle, buffer->memory, 0);
+    return vk < 0 ? refuse(device, "vkBindBufferMemory", vk) : STATUS_OK;
+}
+
+/* ---- host memory ---- */
+
+#define HOST_HANDLE VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT
+
+/* A type that needs no flush, which asks for mapped memory; UINT32_MAX: there is none. */
+static uint32_t coherent_type(const struct gpu_device *device, uint32_t allowed)
+{
+    const VkPhysicalDeviceMemoryProperties *properties = &device->memory->properties;
+    for (uint32_t i = 0; i < properties->memoryTypeCount; i++)
+        if (allowed >> i & 1 &&
+            properties->memoryTypes[i].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
+            return i;
+    return UINT32_MAX;
+}
+
+static status bind_host(struct gpu_buffer *buffer, void *data)
+{
+    struct gpu_device *device = buffer->device;
+    VkMemoryRequirements needs;
+    VkMemoryHostPointerPropertiesEXT pointer = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
+    VkImportMemoryHostPointerInfoEXT import = {
+        .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+        .handleType = HOST_HANDLE,
+        .pHostPointer = data};
+    device->vk.vkGetBufferMemoryRequirements(device->handle, buffer->handle, &needs);
+    VkResult vk =
+        device->vk.vkGetMemoryHostPointerPropertiesEXT(device->handle, HOST_HANDLE, data, &pointer);
+    if (vk < 0)
+        return refuse(device, "vkGetMemoryHostPointerPropertiesEXT", vk);
+    uint32_t type = coherent_type(device, needs.memoryTypeBits & pointer.memoryTypeBits);
+    if (type == UINT32_MAX || needs.size > buffer->size)
+        return refuse(device, "no memory type", VK_ERROR_FEATURE_NOT_PRESENT);
+    status result = bind_memory(buffer, &import, buffer->size, type);
+    buffer->mapped = data;
+    buffer->coherent = true;
+    return result;
+}
+
+status gpu_buffer_import(struct gpu_device *device, void *data, uint64_t size,
+                         struct gpu_buffer **out)
+{
+    *out = NULL;
+    status result = gpu_device_check(device);
+    if (result)
+        return result;
+    if (!device->features.host_import || !device->vk.vkGetMemoryHostPointerPropertiesEXT ||
+        size > device->limits.allocation_bytes)
+        return STATUS_UNSUPPORTED;
+    assert((uintptr_t)data % device->limits.host_import == 0 &&
+           size % device->limits.host_import == 0 && size > 0);
+    struct gpu_buffer *buffer;
+    result = create_buffer(device, size, GPU_BUFFER_USAGE, HOST_HANDLE, &buffer);
+    if (!result)
+        result = bind_host(buffer, data);
+    if (!result)
+        *out = buffer;
+    else if (buffer)
+        gpu_buffer_release(buffer);
+    return result;
+}
+
+/* ---- Android's hardware buffers ---- */
+
+#ifdef __ANDROID__
+
+#define ANDROID_HANDLE VK_EXTERNAL_MEMORY_HANDLE_TYPE_ANDROID_HARDWARE_BUFFER_BIT_ANDROID
+
+/* What drivers there import at least. */
+#define ANDROID_USAGE                                                                              \
+    (VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |                       \
+     VK_BUFFER_USAGE_TRANSFER_DST_BIT)
+
+/* The driver says how much memory is to be allocated and of which types. */
+static status bind_hardware(struct gpu_buffer *buffer, struct AHardwareBuffer *hardware)
+{
+    struct gpu_device *device = buffer->device;
+    VkMemoryRequirements needs;
+    VkAndroidHardwareBufferPropertiesANDROID properties = {
+        .sType = VK_STRUCTURE_TYPE_ANDROID_HARDWARE_BUFFER_PROPERTIES_ANDROID};
+    VkImportAndroidHardwareBufferInfoANDROID import = {
+        .sType = VK_STRUCTURE_TYPE_IMPORT_ANDROID_HARDWARE_BUFFER_INFO_ANDROID, .buffer = hardware};
+    VkResult vk = device->vk.vkGetAndroidHardwareBufferPropertiesANDROID(device->handle, hardware,
+                                                                         &properties);
+    if (vk < 0)
+        return refuse(device, "vkGetAndroidHardwareBufferPropertiesANDROID", vk);
+    device->vk.vkGetBufferMemoryRequirements(device->handle, buffer->handle, &needs);
+    uint32_t types = needs.memoryTypeBits & properties.memoryTypeBits, type = 0;
+    if (!types || needs.size > properties.allocationSize)
+        return refuse(device, "no memory type", VK_ERROR_FEATURE_NOT_PRESENT);
+    while (!(types >> type & 1))
+        type++;
+    return bind_memory(buffer, &import, properties.allocationSize, type);
+}
+
+status gpu_buffer_import_android(struct gpu_device *device, struct AHardwareBuffer *hardware,
+                                 uint64_t size, struct gpu_buffer **out)
+{
+    struct gpu_buffer *buffer;
+    *out = NULL;
+    status result = gpu_device_check(device);
+    if (result)
+        return result;
+    if (!device->features.hardware_buffers ||
+        !device->vk.vkGetAndroidHardwareBufferPropertiesANDROID ||
+        !gpu_import_possible(&device->instance, device->physical, ANDROID_USAGE, ANDROID_HANDLE))
+        return STATUS_UNSUPPORTED;
+    result = create_buffer(device, size, ANDROID_USAGE, ANDROID_HANDLE, &buffer);
+    if (!result)
+        result = bind_hardware(buffer, hardware);
+    if (!result)
+        *out = buffer;
+    else if (buffer)
+        gpu_buffer_release(buffer);
+    return result;
+}
+
+#endif
