@@ -315,7 +315,8 @@ ADAMRA_API adamra_status adamra_attention_create(adamra_context *context,
                                                  adamra_attention **out);
 ADAMRA_API void adamra_attention_destroy(adamra_attention *attention);
 /*
- * Runs and waits. Host tensors are copied in and out. Buffers are used in place where widths are
+ * Runs and waits. Host tensors are copied in and out, but for large ones where the device shares
+ * the host's memory and reads them as they are. Buffers are used in place where widths are
  * multiples of 4, else through a copy on the device; y must not overlap an input, and is written
  * in whole 32 bit words. Without numbers (n or m is 0) a tensor may be absent.
  * timing: filled when not NULL

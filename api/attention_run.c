@@ -1,3 +1,4 @@
+#include "attention_import.h"
 #include "attention_stream.h"
 #include "transfer.h"
 #include <stdlib.h>
@@ -16,9 +17,10 @@ static status own_buffer(struct adamra_attention *attention, enum slot_index ind
                              &attention->own[index]);
 }
 
-/* Finds every slot's memory for this run: the caller's buffer, or our own. */
+/* Finds every slot's memory for this run: the caller's, or our own. */
 static status find_memory(struct adamra_attention *attention, const adamra_attention_io *io,
                           const struct attention_variant *variant,
+                          const struct host_import imports[SLOT_SHARED_COUNT],
                           struct slot_memory memory[SLOT_COUNT])
 {
     for (enum slot_index i = 0; i < SLOT_COUNT; i++) {
@@ -31,6 +33,11 @@ static status find_memory(struct adamra_attention *attention, const adamra_atten
         if (tensor.buffer && slot->rows) {
             memory[i] =
                 (struct slot_memory){tensor.buffer->memory, tensor.buffer->serial, tensor.offset};
+            continue;
+        }
+        if (i < SLOT_SHARED_COUNT && imports[i].buffer) {
+            uint64_t serial = ++attention->context->buffers_made;
+            memory[i] = (struct slot_memory){imports[i].buffer, serial, imports[i].offset};
             continue;
         }
         status result = own_buffer(attention, i);
@@ -118,13 +125,14 @@ static status upload_router(struct adamra_attention *attention, const adamra_att
     return result;
 }
 
-static status upload(struct adamra_attention *attention, const adamra_attention_io *io)
+static status upload(struct adamra_attention *attention, const adamra_attention_io *io,
+                     const struct host_import imports[SLOT_SHARED_COUNT])
 {
     const struct attention_form *form = &attention->form;
     status result = STATUS_OK;
     for (enum slot_index i = 0; i < SLOT_Y && !result; i++) {
         adamra_tensor tensor = attention_io_tensor(io, i);
-        if (form->slots[i].used && tensor.data)
+        if (form->slots[i].used && tensor.data && !imports[i].buffer)
             result = transfer_upload(attention->own[i], &form->slots[i], tensor.data);
     }
     if (!result)
@@ -136,11 +144,12 @@ static status upload(struct adamra_attention *attention, const adamra_attention_
     return result;
 }
 
-static status download(struct adamra_attention *attention, const adamra_attention_io *io)
+static status download(struct adamra_attention *attention, const adamra_attention_io *io,
+                       const struct host_import imports[SLOT_SHARED_COUNT])
 {
     const struct slot *slots = attention->form.slots;
     status result = STATUS_OK;
-    if (io->y.data)
+    if (io->y.data && !imports[SLOT_Y].buffer)
         result = transfer_download(attention->own[SLOT_Y], &slots[SLOT_Y], io->y.data);
     if (!result && io->head)
         result =
@@ -170,24 +179,38 @@ static void count_memory(const struct adamra_attention *attention, adamra_timing
     timing->extra_bytes += plan_scratch_bytes(attention->plan);
 }
 
-static status run_whole(struct adamra_attention *attention, const adamra_attention_io *io,
-                        const struct attention_variant *variant, adamra_timing *timing)
+static status run_over(struct adamra_attention *attention, const adamra_attention_io *io,
+                       const struct attention_variant *variant,
+                       const struct host_import imports[SLOT_SHARED_COUNT], adamra_timing *timing)
 {
     struct slot_memory memory[SLOT_COUNT];
-    status result = find_memory(attention, io, variant, memory);
+    status result = find_memory(attention, io, variant, imports, memory);
     if (!result && !plan_fits(attention, variant, memory))
         result = make_plan(attention, variant, memory);
     if (!result)
-        result = upload(attention, io);
+        result = upload(attention, io, imports);
     if (!result)
         result = plan_run(attention->plan, &timing->device_ms);
     if (!result)
-        result = download(attention, io);
+        result = download(attention, io, imports);
     if (result)
         return result;
     timing->submissions = gpu_commands_submissions(plan_commands(attention->plan));
     count_memory(attention, timing);
     return STATUS_OK;
+}
+
+static status run_whole(struct adamra_attention *attention, const adamra_attention_io *io,
+                        const struct attention_variant *variant, adamra_timing *timing)
+{
+    struct host_import imports[SLOT_SHARED_COUNT];
+    attention_import(attention, io, imports);
+    status result = run_over(attention, io, variant, imports, timing);
+    for (enum slot_index i = 0; i < SLOT_SHARED_COUNT; i++)
+        if (imports[i].buffer && attention->plan) /* it reads memory that is given back */
+            attention_drop_plan(attention);
+    attention_import_finish(imports);
+    return result;
 }
 
 static status run(struct adamra_attention *attention, const adamra_attention_io *io,

@@ -31,6 +31,7 @@
     ROW(stream_bounds) \
     ROW(embed) \
     ROW(embed_record) \
+    ROW(embed_import) \
     ROW(bigbird) \
     ROW(encoder) \
     ROW(model) \
