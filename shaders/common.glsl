@@ -89,7 +89,11 @@ uvec2 pack_quad(vec4 quad) { return uvec2(packHalf2x16(quad.xy), packHalf2x16(qu
 #endif
 #define SMALL_FLOAT(name, b, i) uintBitsToFloat(SMALL_WORD(name, b, i))
 
-#define PUSH(type) layout(push_constant, std430) uniform push_ { type p; };
+// The parameters p, copied by BEGIN_ITEM before any control flow: inside of it software drivers
+// load a push constant lane by lane, again for every use.
+#define PUSH(type)                                                                                 \
+    layout(push_constant, std430) uniform push_ { type pushed; };                                  \
+    type p;
 
 // Groups are laid out over x and y; an item is what one workgroup does.
 uint item_index(item_range items)
@@ -98,6 +102,7 @@ uint item_index(item_range items)
 }
 
 #define BEGIN_ITEM(item)                                                                           \
+    p = pushed;                                                                                    \
     const uint item = item_index(p.items);                                                         \
     if (item >= p.items.end) return
 

@@ -1,7 +1,8 @@
 #version 450
 // C = act(A W + bias) + residual. CPU form: lanes over rows, ROWS rows a lane, QUADS quads of
-// columns; W's columns lie over the lanes and are broadcast by constant shuffles. STEP quads of k
-// are loaded before the arithmetic, so that a sum is read and written once for STEP * 4 products.
+// columns; W's columns lie over the lanes and are broadcast by shuffles. STEP quads of k are loaded
+// before the arithmetic, so that a sum is read and written once for STEP * 4 products; a quad of
+// columns of all rows fits the registers.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "lane.glsl"
@@ -13,6 +14,7 @@ layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
 layout(constant_id = ID_TILE + 0) const uint ROWS = 5;
 layout(constant_id = ID_TILE + 1) const uint QUADS = 8; // divides SG
 layout(constant_id = ID_TILE + 2) const uint STEP = 2;
+layout(constant_id = ID_TILE + 3) const uint VARIABLE = 0; // 1: no shuffle index is constant
 const uint PER_FETCH = SG / QUADS;        // rows of W that one fetch of all lanes brings
 const uint FETCHES = STEP * 4 / PER_FETCH;
 
@@ -37,6 +39,8 @@ void main()
 {
     BEGIN_ITEM(item);
     const uint lane = gl_SubgroupInvocationID;
+    // Compilers make two instructions of a constant shuffle, and of any other one where AVX2 is.
+    const uint zero = VARIABLE != 0 ? min(p.rows, 1) - 1 : 0;
     const uint columns = (p.n4 + QUADS - 1) / QUADS;
     const uint row0 = item / columns * (SG * ROWS) + lane, column0 = item % columns * QUADS;
     float sum[ROWS][4 * QUADS];
@@ -55,12 +59,15 @@ void main()
             y[f] = FETCH(w, LINEAR_W, w_at + f * PER_FETCH * p.w_row);
         w_at += STEP * 4 * p.w_row;
         [[unroll]] for (uint q = 0; q < QUADS; q++)
-            [[unroll]] for (uint e = 0; e < 4; e++)
-                [[unroll]] for (uint i = 0; i < STEP * 4; i++) {
-                    const float b = subgroupShuffle(y[i / PER_FETCH][e], i % PER_FETCH * QUADS + q);
-                    [[unroll]] for (uint r = 0; r < ROWS; r++)
-                        sum[r][q * 4 + e] += x[r][i >> 2][i & 3] * b;
-                }
+            [[unroll]] for (uint i = 0; i < STEP * 4; i++) {
+                const uint source = zero + i % PER_FETCH * QUADS + q;
+                vec4 b;
+                [[unroll]] for (uint e = 0; e < 4; e++)
+                    b[e] = subgroupShuffle(y[i / PER_FETCH][e], source);
+                [[unroll]] for (uint r = 0; r < ROWS; r++)
+                    [[unroll]] for (uint e = 0; e < 4; e++)
+                        sum[r][q * 4 + e] += x[r][i >> 2][i & 3] * b[e];
+            }
     }
     [[unroll]] for (uint r = 0; r < ROWS; r++)
         [[unroll]] for (uint q = 0; q < QUADS; q++)

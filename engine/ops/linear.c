@@ -3,7 +3,7 @@
 #include "ops/reference.h"
 #include "ops/span.h"
 
-enum { TILE_ROWS, TILE_QUADS, TILE_STEP };
+enum { TILE_ROWS, TILE_QUADS, TILE_STEP, TILE_VARIABLE };
 enum { BLOCK_ROWS = 64, BLOCK_QUADS = 16 }; /* of the shared memory form */
 
 static bool is_lane(const struct op_candidate *candidate)
@@ -63,9 +63,9 @@ static bool whole_steps(const struct op_call *call, const struct op_candidate *c
 
 static const struct op_candidate candidates[] = {
     {"lane8_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
-     {5, 8, 2}, whole_steps},
+     {5, 8, 2, 1}, whole_steps},
     {"lane8_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
-     {5, 8, 1}, NULL},
+     {5, 8, 1, 1}, NULL},
     {"lane8", SHADER_linear_lane, NEED_SHUFFLE, CLASS_CPU, 8, {5, 8, 1}, NULL},
     {"lane4_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4, 4, 1},
      NULL},
