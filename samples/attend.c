@@ -46,6 +46,11 @@ static void print_timing(const struct attend_input *input, const adamra_timing *
             seconds > 0 ? median->operations / seconds / 1e9 : 0,
             seconds > 0 ? median->bytes / seconds / 1e9 : 0,
             seconds > 0 ? (double)input->params.batch * input->params.queries / seconds : 0);
+    if (median->streamed) {
+        fprintf(stderr, "device memory   %" PRIu64 " bytes: streamed, it does not fit at once\n",
+                median->extra_bytes);
+        return;
+    }
     fprintf(stderr,
             "device memory   inputs %" PRIu64 ", outputs %" PRIu64 ", beyond both %" PRIu64
             " bytes\n",
@@ -59,20 +64,30 @@ static int compare_timings(const void *left, const void *right)
     return (difference > 0) - (difference < 0);
 }
 
-static status compute(struct cli *cli, struct attend_input *input)
+/* The tensors of the file that is written. */
+enum { OUTPUT_Y, OUTPUT_HEAD, OUTPUT_PROB, OUTPUTS };
+
+/* Where the draft has the bytes of a tensor; NULL for one that it lacks. */
+static void *output_data(const struct st_tensor *tensor)
+{
+    return (void *)(uintptr_t)tensor->data;
+}
+
+static status compute(struct cli *cli, const struct attend_input *input,
+                      const struct st_tensor outputs[OUTPUTS])
 {
     adamra_attention_io io = {
-        .q = {.data = input->q},
-        .k = {.data = input->k},
-        .v = {.data = input->v},
-        .router_logits = {.data = input->router_logits},
-        .router_weight = {.data = input->router_weight},
-        .router_bias = {.data = input->router_bias},
+        .q = {.data = input->q.data},
+        .k = {.data = input->k.data},
+        .v = {.data = input->v.data},
+        .router_logits = {.data = input->router_logits.data},
+        .router_weight = {.data = input->router_weight.data},
+        .router_bias = {.data = input->router_bias.data},
         .key_lengths = input->key_lengths,
         .query_lengths = input->query_lengths,
-        .y = {.data = input->y},
-        .head = input->head,
-        .prob = input->prob,
+        .y = {.data = output_data(&outputs[OUTPUT_Y])},
+        .head = output_data(&outputs[OUTPUT_HEAD]),
+        .prob = output_data(&outputs[OUTPUT_PROB]),
     };
     adamra_attention *attention = NULL;
     adamra_timing first, timings[TIMED_RUNS];
@@ -99,44 +114,50 @@ static status compute(struct cli *cli, struct attend_input *input)
     return result;
 }
 
-/* A tensor of B, G, (H,) n and, where it has one, the width. */
-static struct st_tensor output_tensor(const struct attend_input *input, const char *name,
-                                      bool heads, uint32_t width, const void *data)
+/* A tensor of B, G, (H,) n and, where it has one, the width; false when it is too large. */
+static bool set_output(const struct attend_input *input, const char *name, bool heads,
+                       uint32_t width, struct st_tensor *tensor)
 {
     const adamra_attention_params *params = &input->params;
-    struct st_tensor tensor = {.name = name, .type = ST_F32, .data = data, .elements = 1};
-    tensor.shape[tensor.dims++] = params->batch;
-    tensor.shape[tensor.dims++] = params->groups;
+    *tensor = (struct st_tensor){.name = name, .type = ST_F32, .elements = 1};
+    tensor->shape[tensor->dims++] = params->batch;
+    tensor->shape[tensor->dims++] = params->groups;
     if (heads) {
-        tensor.shape[tensor.dims++] = params->heads;
+        tensor->shape[tensor->dims++] = params->heads;
     }
-    tensor.shape[tensor.dims++] = params->queries;
+    tensor->shape[tensor->dims++] = params->queries;
     if (width) {
-        tensor.shape[tensor.dims++] = width;
+        tensor->shape[tensor->dims++] = width;
     }
-    for (uint32_t i = 0; i < tensor.dims; i++) {
-        tensor.elements *= tensor.shape[i];
+    for (uint32_t i = 0; i < tensor->dims; i++) {
+        if (!size_mul(tensor->elements, tensor->shape[i], &tensor->elements)) {
+            return false;
+        }
     }
-    tensor.bytes = tensor.elements * sizeof(float);
-    return tensor;
+    return size_mul(tensor->elements, sizeof(float), &tensor->bytes);
 }
 
-static status write_outputs(struct cli *cli, const struct attend_input *input)
+/* Opens the file that is written: y, and head and prob where there is a choice. */
+static status open_outputs(struct cli *cli, const struct attend_input *input,
+                           struct st_tensor outputs[OUTPUTS], struct st_draft *draft)
 {
-    bool chooses = attend_input_chooses(input);
-    bool per_head = input->params.routing == ADAMRA_NONE;
-    struct st_tensor tensors[] = {
-        output_tensor(input, "y", per_head, input->params.value_width, input->y),
-        output_tensor(input, "router.head", false, 0, input->head),
-        output_tensor(input, "router.prob", false, 0, input->prob),
-    };
-    tensors[1].type = ST_I32;
-    return st_write(&cli->log, cli->options.output, tensors, chooses ? 3 : 1, NULL, 0);
+    bool per_head = !strcmp(input->params.kind, "adamra") && input->params.routing == ADAMRA_NONE;
+    bool fits = set_output(input, "y", per_head, input->params.value_width, &outputs[OUTPUT_Y]) &&
+                set_output(input, "router.head", false, 0, &outputs[OUTPUT_HEAD]) &&
+                set_output(input, "router.prob", false, 0, &outputs[OUTPUT_PROB]);
+    if (!fits) {
+        return fail(&cli->log, STATUS_OUT_OF_HOST_MEMORY, "no memory for y: over 2^64 bytes");
+    }
+    outputs[OUTPUT_HEAD].type = ST_I32;
+    return st_draft_open(&cli->log, cli->options.output, outputs,
+                         attend_input_chooses(input) ? OUTPUTS : 1, NULL, 0, draft);
 }
 
 status attend_command(struct cli *cli)
 {
     struct attend_input input = {0};
+    struct st_draft draft = {0};
+    struct st_tensor outputs[OUTPUTS] = {0};
     status result = check_flags(cli);
     if (result == STATUS_OK) {
         result = attend_input_read(&cli->log, &cli->options, &input);
@@ -145,11 +166,16 @@ status attend_command(struct cli *cli)
         result = cli_open_device(cli);
     }
     if (result == STATUS_OK) {
-        result = compute(cli, &input);
+        result = open_outputs(cli, &input, outputs, &draft);
     }
     if (result == STATUS_OK) {
-        result = write_outputs(cli, &input);
+        result = compute(cli, &input, outputs);
     }
+    /* The target may be the input's file, which some systems do not replace while it is open. */
     attend_input_finish(&input);
+    if (result == STATUS_OK) {
+        return st_draft_commit(&draft);
+    }
+    st_draft_discard(&draft);
     return result;
 }

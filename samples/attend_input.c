@@ -102,65 +102,38 @@ static void set_params(const struct options *options, const struct st_file *file
     };
 }
 
-static status make_outputs(struct logger *log, const struct options *options,
-                           struct attend_input *input)
-{
-    const uint32_t *size = input->axes.size;
-    uint64_t rows, numbers;
-    bool per_head = is_adamra(options) && options->routing == ADAMRA_NONE;
-    bool fits =
-        size_mul((uint64_t)size[AXIS_BATCH] * size[AXIS_GROUPS], size[AXIS_QUERIES], &rows) &&
-        size_mul(rows, per_head ? size[AXIS_HEADS] : 1, &numbers) &&
-        size_mul(numbers, size[AXIS_VALUE_WIDTH], &numbers);
-    if (!fits) {
-        return fail(log, STATUS_OUT_OF_HOST_MEMORY, "no memory for y: over 2^64 numbers");
-    }
-    status result = tensors_alloc(log, "y", numbers, sizeof(float), &input->y);
-    if (result == STATUS_OK && attend_input_chooses(input)) {
-        result = tensors_alloc(log, "router.head", rows, sizeof(int32_t), &input->head);
-    }
-    if (result == STATUS_OK && attend_input_chooses(input)) {
-        result = tensors_alloc(log, "router.prob", rows, sizeof(float), &input->prob);
-    }
-    return result;
-}
-
 status attend_input_read(struct logger *log, const struct options *options,
                          struct attend_input *input)
 {
-    struct st_file file;
     *input = (struct attend_input){0};
-    status result = st_open(log, options->operands.items[0], &file);
+    status result = st_open(log, options->operands.items[0], &input->file);
     if (result != STATUS_OK) {
+        input->file = (struct st_file){0};
         return result;
     }
-    result = read_qkv(log, &file, options, input);
+    result = read_qkv(log, &input->file, options, input);
     if (result == STATUS_OK && has_router(options)) {
-        result = read_router(log, &file, input);
+        result = read_router(log, &input->file, input);
     }
     if (result == STATUS_OK) {
-        set_params(options, &file, input);
-        result = make_outputs(log, options, input);
+        set_params(options, &input->file, input);
     }
-    st_finish(&file);
     return result;
 }
 
 void attend_input_finish(struct attend_input *input)
 {
-    void *owned[] = {input->q,
-                     input->k,
-                     input->v,
-                     input->router_logits,
-                     input->router_weight,
-                     input->router_bias,
+    void *owned[] = {input->q.owned,
+                     input->k.owned,
+                     input->v.owned,
+                     input->router_logits.owned,
+                     input->router_weight.owned,
+                     input->router_bias.owned,
                      input->key_lengths,
-                     input->query_lengths,
-                     input->y,
-                     input->prob,
-                     input->head};
+                     input->query_lengths};
     for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
         free(owned[i]);
     }
+    st_finish(&input->file);
     *input = (struct attend_input){0};
 }

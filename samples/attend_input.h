@@ -5,19 +5,19 @@
 #include "options.h"
 #include "tensors.h"
 
-/* Inputs and outputs in host memory; all of it is owned. */
+/* Inputs: numbers are the file's where it has them as they are used. */
 struct attend_input {
+    struct st_file file; /* open as long as the input is */
     struct axes axes;
     adamra_attention_params params; /* rates: the options' */
-    float *q, *k, *v, *router_logits, *router_weight, *router_bias;
+    struct floats q, k, v, router_logits, router_weight, router_bias;
     uint32_t *key_lengths, *query_lengths;
-    float *y, *prob;
-    int32_t *head;
 };
 
-/* Reads and allocates all that one run needs. On failure, too, attend_input_finish frees it. */
+/* Reads all that one run needs. On failure, too, attend_input_finish frees it. */
 status attend_input_read(struct logger *log, const struct options *options,
                          struct attend_input *input);
+/* {0} is fine. */
 void attend_input_finish(struct attend_input *input);
 /* Whether there are outputs `head` and `prob`. */
 bool attend_input_chooses(const struct attend_input *input);

@@ -16,6 +16,27 @@ bool read_count(const char *text, uint32_t low, uint32_t *out, const char **end)
     return digit != text && value >= low && value <= UINT32_MAX;
 }
 
+bool read_bytes(const char *text, uint64_t *out)
+{
+    static const char units[] = "KMG";
+    uint64_t value = 0;
+    const char *next = text;
+    for (; *next >= '0' && *next <= '9'; next++) {
+        if (!size_mul(value, 10, &value) || !size_add(value, (uint64_t)(*next - '0'), &value)) {
+            return false;
+        }
+    }
+    if (next == text || value == 0) {
+        return false;
+    }
+    const char *unit = *next ? strchr(units, *next) : NULL;
+    if (unit && !size_mul(value, UINT64_C(1) << 10 * (unit - units + 1), &value)) {
+        return false;
+    }
+    *out = value;
+    return next[unit != NULL] == 0;
+}
+
 bool read_choice(const char *text, const char *const *choices, uint32_t *out)
 {
     for (uint32_t i = 0; choices[i]; i++) {

@@ -39,6 +39,8 @@ void flags_print(FILE *stream, const struct flag_table *table);
 
 /* Plain decimal digits, low..UINT32_MAX; *end is what follows them. */
 bool read_count(const char *text, uint32_t low, uint32_t *out, const char **end);
+/* A number of bytes >= 1 with K, M or G after it for 2^10, 2^20 or 2^30 of them. */
+bool read_bytes(const char *text, uint64_t *out);
 /* The position of `text` in a list that ends with NULL. */
 bool read_choice(const char *text, const char *const *choices, uint32_t *out);
 

@@ -159,6 +159,7 @@ status cli_open_device(struct cli *cli)
                                           .log = cli_log,
                                           .user = cli,
                                           .progress = show_progress,
+                                          .max_device_memory = cli->options.max_device_memory,
                                           .max_submit_ms = cli->options.max_submit_ms,
                                           .limits = cli->options.limits};
     adamra_device_info info;

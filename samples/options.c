@@ -28,6 +28,11 @@ static bool set_max_submit_ms(struct options *options, const char *text)
             options->max_submit_ms > 0);
 }
 
+static bool set_max_device_memory(struct options *options, const char *text)
+{
+    return read_bytes(text, &options->max_device_memory);
+}
+
 static bool set_quiet(struct options *options, const char *text)
 {
     (void)text;
@@ -225,6 +230,9 @@ static const struct flag flags[] = {
     {"device", 0, "DEVICE", FOR_ALL, set_device, "an index, a part of a name or a UUID",
      "index, part of the name or UUID (default: $ADAMRA_DEVICE, else the best one)"},
     {"dtype", 0, "TYPE", FOR_ALL, set_type, "f32 or f16", "storage: f32 (default) or f16"},
+    {"max-device-memory", 0, "SIZE", FOR_ATTEND, set_max_device_memory,
+     "a whole number >= 1, with K, M or G for 2^10, 2^20 or 2^30 of them",
+     "memory of the device to take at most, for example 256M (default: what is free)"},
     {"max-submit-ms", 0, "MS", FOR_RUNS, set_max_submit_ms, "a number > 0, or none",
      "no submission runs longer on the device, as far as can be told (default 100)"},
     {"quiet", 0, NULL, FOR_ALL, set_quiet, NULL, "no device line, no warnings"},

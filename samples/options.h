@@ -25,9 +25,10 @@ struct word_list {
 };
 
 struct options {
-    const char *device;   /* NULL: the library chooses */
-    const char *limits;   /* of ADAMRA_LIMITS; NULL: none */
-    double max_submit_ms; /* 0: the library's default; negative: unbounded */
+    const char *device;         /* NULL: the library chooses */
+    const char *limits;         /* of ADAMRA_LIMITS; NULL: none */
+    double max_submit_ms;       /* 0: the library's default; negative: unbounded */
+    uint64_t max_device_memory; /* bytes; 0: what there is */
     adamra_type type;
     bool quiet, verbose, help, json;
     const char *output, *tokens; /* paths; NULL where not given */

@@ -86,16 +86,22 @@ status tensors_alloc(struct logger *log, const char *what, uint64_t count, size_
 }
 
 status tensors_floats(struct logger *log, const struct st_file *file, const char *name,
-                      const char *letters, struct axes *axes, float **out)
+                      const char *letters, struct axes *axes, struct floats *out)
 {
     const struct st_tensor *tensor;
     status result = tensors_find(log, file, name, letters, axes, &tensor);
-    if (result == STATUS_OK) {
-        result = tensors_alloc(log, name, tensor->elements, sizeof(**out), out);
+    if (result != STATUS_OK) {
+        return result;
     }
-    if (result == STATUS_OK) {
-        result = st_read_floats(log, file, tensor, 0, tensor->elements, *out);
+    out->data = st_floats(tensor);
+    if (out->data) {
+        return STATUS_OK;
     }
+    result = tensors_alloc(log, name, tensor->elements, sizeof(*out->owned), &out->owned);
+    if (result == STATUS_OK) {
+        result = st_read_floats(log, file, tensor, 0, tensor->elements, out->owned);
+    }
+    out->data = out->owned;
     return result;
 }
 

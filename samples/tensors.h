@@ -28,9 +28,14 @@ struct axes {
  * but those of n and m, which may be 0. */
 status tensors_find(struct logger *log, const struct st_file *file, const char *name,
                     const char *letters, struct axes *axes, const struct st_tensor **out);
-/* The same, and its numbers (free them); F32, F16, BF16 or F64. */
+/* Numbers in host memory: of a file, while it is open, or converted. */
+struct floats {
+    const float *data;
+    float *owned; /* to be freed; NULL: the file's */
+};
+/* The same, and its numbers; F32, F16, BF16 or F64. */
 status tensors_floats(struct logger *log, const struct st_file *file, const char *name,
-                      const char *letters, struct axes *axes, float **out);
+                      const char *letters, struct axes *axes, struct floats *out);
 /* Lengths [B], I32 or I64, each 0..size of `limit`; *out is NULL when the file has none of that
  * name, else it is to be freed. */
 status tensors_lengths(struct logger *log, const struct st_file *file, const char *name,

@@ -1,4 +1,5 @@
 /* `attend` and `run` on files: golden results, what is refused and how, what failing leaves. */
+#include "ops/random.h"
 #include "program.h"
 #include <math.h>
 #include <stdio.h>
@@ -68,6 +69,52 @@ START_TEST(attends_as_the_golden_files_say)
         ck_assert_msg(error <= cases[i].tolerance, "%s %s: relative error %g", cases[i].name,
                       cases[i].flags, error);
     }
+}
+END_TEST
+
+/* Writes random tensors of `rows` queries and keys, at an even or odd place in the file. */
+static void write_long(const char *name, uint32_t rows, bool aligned)
+{
+    enum { WIDTH = 8, HEADS = 3 };
+    size_t count = (size_t)rows * WIDTH;
+    struct random random = random_seed(test_seed());
+    static float numbers[20000 * WIDTH];
+    ck_assert_uint_le(count, ARRAY_SIZE(numbers));
+    for (size_t i = 0; i < count; i++) {
+        numbers[i] = (float)random_normal(&random);
+    }
+    struct st_tensor tensors[] = {
+        {.name = "first", .type = ST_U8, .dims = 1, .shape = {!aligned}, .data = numbers},
+        {.name = "q", .dims = 4, .shape = {1, 1, rows, WIDTH}, .data = numbers},
+        {.name = "k", .dims = 5, .shape = {1, 1, 1, rows, WIDTH}, .data = numbers},
+        {.name = "v", .dims = 5, .shape = {1, 1, 1, rows, WIDTH}, .data = numbers},
+        {.name = "router.weight", .dims = 3, .shape = {1, HEADS, WIDTH}, .data = numbers},
+    };
+    tensors[0].bytes = !aligned;
+    for (size_t i = 1; i < ARRAY_SIZE(tensors); i++) {
+        tensors[i].type = ST_F32;
+        tensors[i].bytes = 4 * (i < 4 ? count : HEADS * WIDTH);
+    }
+    const char *path = program_path(name);
+    ck_assert_int_eq(st_write(test_logger(), path, tensors, ARRAY_SIZE(tensors), NULL, 0), 0);
+}
+
+/* With a bound on memory that is too small for the tensors, and with one that is too small. */
+START_TEST(streams_what_does_not_fit)
+{
+    static const char same[] = "&& cmp -s whole.st pieces.st && echo same";
+    for (int aligned = 0; aligned < 2; aligned++) {
+        write_long("in.st", 20000, aligned);
+        program_expect(program_run("attend in.st -o whole.st --rates 1,2,4"), 0, "");
+        const struct outcome *outcome = program_run(
+            "attend in.st -o pieces.st --rates 1,2,4 --verbose --max-device-memory 300K %s", same);
+        program_expect(outcome, 0, "streamed");
+        ck_assert_str_eq(outcome->output, "same\n");
+    }
+    program_expect(program_run("attend in.st -o pieces.st --rates 1,2,4 --max-device-memory 2K"), 1,
+                   "2048 may be taken");
+    program_run("attend in.st -o in.st --rates 1,2,4"); /* over its own input */
+    program_expect(program_run_in("cmp in.st whole.st &&", "devices"), 0, "");
 }
 END_TEST
 
@@ -339,6 +386,7 @@ Suite *cli_files_suite(void)
     tcase_set_timeout(files, 0);
     tcase_add_checked_fixture(files, program_setup, program_teardown);
     tcase_add_test(files, attends_as_the_golden_files_say);
+    tcase_add_test(files, streams_what_does_not_fit);
     tcase_add_test(files, says_which_head_was_chosen);
     tcase_add_test(files, runs_a_model_on_tokens);
     tcase_add_test(files, attend_checks_tensors);

@@ -61,10 +61,43 @@ static const struct st_tensor written[] = {
     {.name = "one \"\xc3\xa9\"", .type = ST_I64, .data = &integer, .bytes = 8},
 };
 
+/* Whether files are written as drafts: opened, filled and put in place. */
+static bool drafted;
+
+static void use_drafts(void)
+{
+    make_folder();
+    drafted = true;
+}
+
+static status write_tensors(const char *path, const struct st_tensor *tensors, uint32_t count,
+                            const char *const *metadata, uint32_t metadata_count)
+{
+    struct st_tensor filled[8];
+    struct st_draft draft;
+    if (!drafted)
+        return st_write(test_logger(), path, tensors, count, metadata, metadata_count);
+    ck_assert_uint_le(count, ARRAY_SIZE(filled));
+    for (uint32_t i = 0; i < count; i++)
+        filled[i] = tensors[i];
+    status result =
+        st_draft_open(test_logger(), path, filled, count, metadata, metadata_count, &draft);
+    if (result)
+        return result;
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *bytes = (uint8_t *)(uintptr_t)filled[i].data;
+        for (uint64_t at = 0; at < filled[i].bytes; at++)
+            ck_assert_uint_eq(bytes[at], 0);
+        if (tensors[i].bytes)
+            memcpy(bytes, tensors[i].data, tensors[i].bytes);
+    }
+    return st_draft_commit(&draft);
+}
+
 static status write_all(const char *path)
 {
     static const char *const metadata[] = {"format", "pt", "\xc3\xa6\n", "\"\\"};
-    return st_write(test_logger(), path, written, ARRAY_SIZE(written), metadata, 2);
+    return write_tensors(path, written, ARRAY_SIZE(written), metadata, 2);
 }
 
 static void expect_all(const char *path)
@@ -94,7 +127,7 @@ START_TEST(written_files_read_back)
     const char *path = in_folder("a.st");
     ck_assert_int_eq(write_all(path), STATUS_OK);
     expect_all(path);
-    ck_assert_int_eq(st_write(test_logger(), path, NULL, 0, NULL, 0), STATUS_OK);
+    ck_assert_int_eq(write_tensors(path, NULL, 0, NULL, 0), STATUS_OK);
     struct st_file file;
     ck_assert_int_eq(st_open(test_logger(), path, &file), STATUS_OK);
     ck_assert_uint_eq(file.count, 0);
@@ -136,7 +169,7 @@ END_TEST
 START_TEST(symbolic_links_stay_and_their_targets_are_replaced)
 {
     struct stat info;
-    ck_assert_int_eq(st_write(test_logger(), in_folder("a.st"), NULL, 0, NULL, 0), STATUS_OK);
+    ck_assert_int_eq(write_tensors(in_folder("a.st"), NULL, 0, NULL, 0), STATUS_OK);
     ck_assert_int_eq(symlink("a.st", in_folder("link")), 0);
     ck_assert_int_eq(write_all(in_folder("link")), STATUS_OK);
     ck_assert_int_eq(lstat(in_folder("link"), &info), 0);
@@ -187,7 +220,7 @@ START_TEST(the_old_file_stays_when_the_disk_is_full)
     small.rlim_cur = BYTES / 2;
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
-    status result = st_write(test_logger(), path, &big, 1, NULL, 0);
+    status result = write_tensors(path, &big, 1, NULL, 0);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, handler);
     ck_assert_int_eq(result, STATUS_IO);
@@ -230,11 +263,31 @@ START_TEST(devices_and_pipes_are_written_and_read_directly)
 }
 END_TEST
 
-Suite *st_write_suite(void)
+/* A draft that is given up leaves the old file, and nothing else. */
+START_TEST(discarded_drafts_leave_the_old_file)
 {
-    Suite *suite = suite_create("st_write");
-    TCase *files = tcase_create("files");
-    tcase_add_checked_fixture(files, make_folder, remove_folder);
+    const char *path = in_folder("a.st");
+    struct st_tensor tensors[ARRAY_SIZE(written)];
+    struct st_draft draft;
+    memcpy(tensors, written, sizeof(tensors));
+    ck_assert_int_eq(write_all(path), STATUS_OK);
+    ck_assert_int_eq(
+        st_draft_open(test_logger(), path, tensors, ARRAY_SIZE(tensors), NULL, 0, &draft),
+        STATUS_OK);
+    ck_assert(draft.mapped);
+    ck_assert_uint_eq((uintptr_t)tensors[0].data % 8, 0);
+    ck_assert_int_eq(count_files(false), 2);
+    st_draft_discard(&draft);
+    st_draft_discard(&draft); /* {0} by now */
+    expect_all(path);
+    ck_assert_int_eq(count_files(false), 1);
+}
+END_TEST
+
+static TCase *files_case(const char *name, void (*setup)(void))
+{
+    TCase *files = tcase_create(name);
+    tcase_add_checked_fixture(files, setup, remove_folder);
     tcase_add_test(files, written_files_read_back);
     tcase_add_test(files, relative_names_are_written);
     tcase_add_test(files, permissions_follow_umask_and_old_file);
@@ -243,6 +296,15 @@ Suite *st_write_suite(void)
     tcase_add_test(files, the_old_file_stays_when_the_disk_is_full);
     tcase_add_test(files, temporary_names_that_are_taken_are_left_alone);
     tcase_add_test(files, devices_and_pipes_are_written_and_read_directly);
-    suite_add_tcase(suite, files);
+    return files;
+}
+
+Suite *st_write_suite(void)
+{
+    Suite *suite = suite_create("st_write");
+    TCase *drafts = files_case("drafts", use_drafts);
+    tcase_add_test(drafts, discarded_drafts_leave_the_old_file);
+    suite_add_tcase(suite, files_case("files", make_folder));
+    suite_add_tcase(suite, drafts);
     return suite;
 }

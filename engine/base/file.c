@@ -117,10 +117,19 @@ static status fail_write(const struct file_writer *writer, int error)
     return fail(writer->log, STATUS_IO, "%s: cannot write: %s", writer->path, strerror(error));
 }
 
-static void finish_writer(struct file_writer *writer)
+static void release_file(struct file_writer *writer)
 {
+    if (writer->memory)
+        system_unmap(writer->memory, writer->size);
     if (writer->descriptor >= 0)
         close(writer->descriptor);
+    writer->memory = NULL;
+    writer->descriptor = -1;
+}
+
+static void finish_writer(struct file_writer *writer)
+{
+    release_file(writer);
     free(writer->target);
     free(writer->temporary);
     *writer = (struct file_writer){.descriptor = -1};
@@ -193,10 +202,35 @@ status file_writer_write(struct file_writer *writer, const void *bytes, size_t s
     return STATUS_OK;
 }
 
+status file_writer_map(struct file_writer *writer, size_t size, void **memory)
+{
+    *memory = NULL;
+    int error = writer->temporary ? system_map_new(writer->descriptor, size, memory) : ENODEV;
+    if (error && error != ENODEV)
+        return fail_write(writer, error);
+    writer->memory = *memory;
+    writer->size = size;
+    return STATUS_OK;
+}
+
+/* 0 or an errno */
+static int close_map(struct file_writer *writer)
+{
+    void *memory = writer->memory;
+    if (!memory)
+        return 0;
+    int error = system_flush(memory, writer->size);
+    writer->memory = NULL;
+    system_unmap(memory, writer->size);
+    return error;
+}
+
 /* 0 or an errno. The order matters: the name must never show a file that is not on disk. */
 static int put_in_place(struct file_writer *writer)
 {
-    int error = writer->temporary ? system_sync(writer->descriptor) : 0;
+    int error = close_map(writer);
+    if (!error && writer->temporary)
+        error = system_sync(writer->descriptor);
     if (error)
         return error;
     int descriptor = writer->descriptor;
@@ -220,6 +254,7 @@ status file_writer_commit(struct file_writer *writer)
 
 void file_writer_discard(struct file_writer *writer)
 {
+    release_file(writer); /* Windows removes no file that is open */
     if (writer->temporary)
         (void)system_remove(writer->temporary);
     finish_writer(writer);

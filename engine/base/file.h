@@ -31,12 +31,18 @@ struct file_writer {
     char *target;     /* symbolic links resolved */
     char *temporary;  /* NULL: written directly */
     int descriptor;
+    void *memory; /* of file_writer_map; NULL: none */
+    size_t size;
 };
 
 /* `path` must outlive the writer. On failure *writer needs no discard. */
 status file_writer_open(struct logger *log, const char *path, struct file_writer *writer);
 /* Writes all of it or reports STATUS_IO; the writer is then good for discard only. */
 status file_writer_write(struct file_writer *writer, const void *bytes, size_t size);
+/* In place of writes: the whole content, `size` > 0 bytes of it, zero, in memory that is the file's
+ * until commit or discard, with its room on the disk taken. *memory is NULL where the target cannot
+ * be mapped. */
+status file_writer_map(struct file_writer *writer, size_t size, void **memory);
 /* Puts the new content in place; finishes the writer in every case. */
 status file_writer_commit(struct file_writer *writer);
 /* Removes what was written, so that the old content stays; finishes the writer. */

@@ -22,6 +22,12 @@ int system_open(const char *path, enum system_open how);
 /* `size` > 0 bytes from a file's beginning, to be read only. */
 int system_map(int descriptor, size_t size, void **memory);
 void system_unmap(void *memory, size_t size);
+/* Gives a new file, which SYSTEM_CREATE opened and which is empty, its `size` > 0 bytes, zero and
+ * all there on the disk, and maps them to be written. ENODEV where files cannot be mapped so; the
+ * file is then as it was. */
+int system_map_new(int descriptor, size_t size, void **memory);
+/* Until what was written to such a map is the file's content. */
+int system_flush(void *memory, size_t size);
 /* Until it is on disk. */
 int system_sync(int descriptor);
 

@@ -25,7 +25,7 @@ int system_open(const char *path, enum system_open how)
 {
     static const int flags[] = {[SYSTEM_READ] = O_RDONLY,
                                 [SYSTEM_WRITE] = O_WRONLY,
-                                [SYSTEM_CREATE] = O_WRONLY | O_CREAT | O_EXCL};
+                                [SYSTEM_CREATE] = O_RDWR | O_CREAT | O_EXCL};
     return open(path, flags[how] | O_CLOEXEC, 0666);
 }
 
@@ -41,6 +41,29 @@ int system_map(int descriptor, size_t size, void **memory)
 void system_unmap(void *memory, size_t size)
 {
     munmap(memory, size);
+}
+
+/* Without a reservation a full disk would end the program when it writes to the map. */
+int system_map_new(int descriptor, size_t size, void **memory)
+{
+    int error;
+    do
+        error = posix_fallocate(descriptor, 0, (off_t)size);
+    while (error == EINTR);
+    bool none = error == EINVAL || error == ENOTSUP || error == EOPNOTSUPP;
+    if (error && !none)
+        return error;
+    void *mapped =
+        none ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (mapped == MAP_FAILED)
+        return ftruncate(descriptor, 0) == 0 ? ENODEV : errno;
+    *memory = mapped;
+    return 0;
+}
+
+int system_flush(void *memory, size_t size)
+{
+    return code(msync(memory, size, MS_SYNC));
 }
 
 int system_sync(int descriptor)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,7 +73,7 @@ int system_open(const char *path, enum system_open how)
 {
     static const int flags[] = {[SYSTEM_READ] = _O_RDONLY,
                                 [SYSTEM_WRITE] = _O_WRONLY,
-                                [SYSTEM_CREATE] = _O_WRONLY | _O_CREAT | _O_EXCL};
+                                [SYSTEM_CREATE] = _O_RDWR | _O_CREAT | _O_EXCL};
     wchar_t *name = wide(path);
     if (!name)
         return -1;
@@ -99,6 +100,26 @@ void system_unmap(void *memory, size_t size)
 {
     (void)size;
     UnmapViewOfFile(memory);
+}
+
+int system_map_new(int descriptor, size_t size, void **memory)
+{
+    HANDLE file = (HANDLE)_get_osfhandle(descriptor);
+    uint64_t bytes = size;
+    HANDLE mapping =
+        CreateFileMappingW(file, NULL, PAGE_READWRITE, (DWORD)(bytes >> 32), (DWORD)bytes, NULL);
+    if (!mapping) /* which makes the file that long */
+        return last_error();
+    *memory = MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, size);
+    CloseHandle(mapping);
+    if (*memory)
+        return 0;
+    return _chsize_s(descriptor, 0) == 0 ? ENODEV : errno;
+}
+
+int system_flush(void *memory, size_t size)
+{
+    return FlushViewOfFile(memory, size) ? 0 : last_error();
 }
 
 int system_sync(int descriptor)

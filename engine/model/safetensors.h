@@ -69,6 +69,8 @@ const char *st_shape_text(const struct st_tensor *tensor, char *text, size_t siz
  * only: otherwise STATUS_BAD_INPUT, with path and tensor. */
 status st_read_floats(struct logger *log, const struct st_file *file,
                       const struct st_tensor *tensor, uint64_t first, uint64_t count, float *out);
+/* The numbers where they lie, when they are F32 and the host reads them as they are; else NULL. */
+const float *st_floats(const struct st_tensor *tensor);
 /* I32 or I64 only; values that int64 holds. */
 status st_read_ints(struct logger *log, const struct st_file *file, const struct st_tensor *tensor,
                     uint64_t first, uint64_t count, int64_t *out);
@@ -79,5 +81,24 @@ status st_read_ints(struct logger *log, const struct st_file *file, const struct
  * metadata: key, value pairs, may be NULL. */
 status st_write(struct logger *log, const char *path, const struct st_tensor *tensors,
                 uint32_t count, const char *const *metadata, uint32_t metadata_count);
+
+/* A file whose tensors are still to be filled in; it takes no host memory where files can be
+ * mapped. */
+struct st_draft {
+    struct file_writer writer;
+    uint8_t *bytes; /* of the file */
+    size_t size;
+    bool mapped; /* else of malloc, and to be written */
+};
+
+/* Begins a file as st_write does, with the room that it needs on the disk, and points each tensor's
+ * `data` to its bytes, all zero, at a multiple of its element's size. `path` outlives the draft. On
+ * failure *draft needs no discard. */
+status st_draft_open(struct logger *log, const char *path, struct st_tensor *tensors,
+                     uint32_t count, const char *const *metadata, uint32_t metadata_count,
+                     struct st_draft *draft);
+/* Puts the file in place, or leaves the old one there; {0} is fine for discard. */
+status st_draft_commit(struct st_draft *draft);
+void st_draft_discard(struct st_draft *draft);
 
 #endif

@@ -136,6 +136,14 @@ static status wrong_type(struct logger *log, const struct st_file *file,
                 file->path, tensor->name, tensor->type_text, expected);
 }
 
+const float *st_floats(const struct st_tensor *tensor)
+{
+    static const uint16_t one = 1;
+    bool little_endian = *(const uint8_t *)&one == 1;
+    bool aligned = (uintptr_t)tensor->data % sizeof(float) == 0;
+    return tensor->type == ST_F32 && little_endian && aligned ? tensor->data : NULL;
+}
+
 status st_read_floats(struct logger *log, const struct st_file *file,
                       const struct st_tensor *tensor, uint64_t first, uint64_t count, float *out)
 {
