@@ -85,7 +85,8 @@ typedef enum adamra_device_type {
 
 /* What a device is, what its driver reports, and which optional features adamra uses there. */
 typedef struct adamra_device_info {
-    uint32_t index; /* for selection: position in adamra_devices' list */
+    uint32_t index; /* for selection: position in adamra_devices' list; UINT32_MAX on a device of
+                     * the caller's */
     char name[256];
     adamra_device_type type;
     char uuid[37]; /* 8-4-4-4-12 hexadecimal digits */
@@ -283,7 +284,7 @@ typedef struct adamra_attention_params {
  */
 typedef struct adamra_attention_io {
     adamra_tensor q, k, v;
-    adamra_tensor router_logits;   /* [B, G, n, H]; a buffer holds the storage type */
+    adamra_tensor router_logits;   /* [B, G, n, H], always tight; a buffer: storage type */
     adamra_tensor router_weight;   /* [G, H, dk], host memory only */
     adamra_tensor router_bias;     /* [G, H], host memory only; may be absent: zero */
     const uint32_t *key_lengths;   /* [B], each <= m; NULL: all m */

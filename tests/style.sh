@@ -84,17 +84,19 @@ check_documentation()
                 print FILENAME ":" FNR ": " name " is not documented"
         }
         /^(ADAMRA_API|typedef)/ { last = $0 }
-        NF { comment = /\*\/$/ }' api/adamra.h
+        NF { comment = /\*\/$/ }' api/adamra.h api/adamra_vulkan.h
 }
 
 check_header_alone()
 {
-    local cxx=${CXX:-}
+    local cxx=${CXX:-} header
     [ -n "$cxx" ] || cxx=$(command -v c++ || command -v clang++)
-    echo '#include "adamra.h"' |
-        "${CC:-cc}" -x c -std=c11 -Wall -Wextra -pedantic -Werror -fsyntax-only -Iapi - 2>&1
-    echo '#include "adamra.h"' |
-        "${cxx:-c++}" -x c++ -std=c++11 -Wall -Wextra -pedantic -Werror -fsyntax-only -Iapi - 2>&1
+    for header in adamra adamra_vulkan; do
+        echo "#include \"$header.h\"" |
+            "${CC:-cc}" -x c -std=c11 -Wall -Wextra -pedantic -Werror -fsyntax-only -Iapi - 2>&1
+        echo "#include \"$header.h\"" | "${cxx:-c++}" -x c++ -std=c++11 -Wall -Wextra -pedantic \
+            -Werror -fsyntax-only -Iapi - 2>&1
+    done
 }
 
 check_environment()

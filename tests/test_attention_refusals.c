@@ -160,6 +160,62 @@ static void y_over_q(adamra_attention_io *io, const struct io_parts *parts)
     io->y = (adamra_output){.buffer = parts->buffer, .offset = 16};
 }
 
+/* ---- strides: k is [2, 1, 2, 8, 4], y [2, 1, 6, 4] ---- */
+
+static void k_strides(adamra_attention_io *io, const struct io_parts *parts, uint64_t batch,
+                      uint64_t head, uint64_t row)
+{
+    io->k = (adamra_tensor){.buffer = parts->buffer,
+                            .strides = {.batch = batch, .group = 7, .head = head, .row = row}};
+}
+
+static void k_no_quads(adamra_attention_io *io, const struct io_parts *parts)
+{
+    k_strides(io, parts, 64, 34, 4);
+}
+
+static void k_short_rows(adamra_attention_io *io, const struct io_parts *parts)
+{
+    k_strides(io, parts, 64, 32, 0);
+}
+
+static void k_strides_past_end(adamra_attention_io *io, const struct io_parts *parts)
+{
+    k_strides(io, parts, 960, 32, 8);
+}
+
+static void k_strides_overflow(adamra_attention_io *io, const struct io_parts *parts)
+{
+    k_strides(io, parts, UINT64_MAX - 3, 32, 8);
+}
+
+static void k_strides_far(adamra_attention_io *io, const struct io_parts *parts)
+{
+    k_strides(io, parts, UINT64_C(1) << 34, 32, 8);
+}
+
+static void q_strides_on_host(adamra_attention_io *io, const struct io_parts *parts)
+{
+    (void)parts;
+    io->q.strides.row = 8;
+}
+
+static void y_rows_overlap(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->y = (adamra_output){.buffer = parts->buffer, .strides = {.batch = 20, .row = 4}};
+}
+
+static void y_strides_over_q(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->q = (adamra_tensor){.buffer = parts->buffer, .offset = 16, .strides = {48, 0, 0, 8}};
+    io->y = (adamra_output){.buffer = parts->buffer, .strides = {48, 0, 0, 8}};
+}
+
+static void logits_strides(adamra_attention_io *io, const struct io_parts *parts)
+{
+    io->router_logits = (adamra_tensor){.buffer = parts->buffer, .strides = {.row = 4}};
+}
+
 static void logits_absent(adamra_attention_io *io, const struct io_parts *parts)
 {
     (void)parts;
@@ -198,6 +254,15 @@ static const struct {
     {"k: expected an offset that is a multiple of 16, got 8", k_misaligned},
     {"k: expected 512 bytes at offset 18446744073709551600 of its buffer", k_past_end},
     {"v: expected a buffer of the same context", v_foreign},
+    {"k: expected strides that are multiples of 4, head is 34", k_no_quads},
+    {"k: expected a stride of rows of at least the width 4, got 0", k_short_rows},
+    {"k: expected 4208 bytes at offset 0 of its buffer, which has 4096", k_strides_past_end},
+    {"k: expected strides that reach fewer than 2^34 numbers", k_strides_overflow},
+    {"k: expected strides that reach fewer than 2^34 numbers", k_strides_far},
+    {"q: expected no strides: host memory is tight", q_strides_on_host},
+    {"y: expected strides by which no two rows share a number", y_rows_overlap},
+    {"y: expected memory of its own, got bytes that q has too", y_strides_over_q},
+    {"router_logits: expected no strides", logits_strides},
     {"y: expected host memory or a buffer, got neither", y_absent},
     {"y: expected memory of its own, got bytes that q has too", y_over_q},
     {"router_logits: expected host memory or a buffer, got neither", logits_absent},
@@ -239,6 +304,27 @@ START_TEST(bad_io_is_named)
 }
 END_TEST
 
+START_TEST(strides_need_whole_quads)
+{
+    adamra_context *context = attention_context();
+    adamra_attention *attention;
+    adamra_buffer *buffer;
+    static float numbers[64];
+    adamra_attention_params params = {
+        .kind = "linear", .queries = 2, .keys = 2, .key_width = 3, .value_width = 4};
+    ck_assert_int_eq(adamra_attention_create(context, &params, &attention), ADAMRA_OK);
+    ck_assert_int_eq(adamra_buffer_create(context, 256, &buffer), ADAMRA_OK);
+    adamra_attention_io io = {.q = {.buffer = buffer, .strides.row = 4},
+                              .k.data = numbers,
+                              .v.data = numbers,
+                              .y.data = numbers + 32};
+    expect_failure(context, adamra_attention_run(attention, &io, NULL), ADAMRA_INVALID_ARGUMENT,
+                   "q: expected a width that is a multiple of 4 where strides are given, got 3");
+    adamra_buffer_destroy(buffer);
+    adamra_attention_destroy(attention);
+}
+END_TEST
+
 START_TEST(route_is_refused_without_top1)
 {
     adamra_context *context = attention_context();
@@ -265,6 +351,7 @@ Suite *attention_refusals_suite(void)
     TCase *refusals = tcase_create("refusals");
     tcase_add_test(refusals, bad_params_are_named);
     tcase_add_test(refusals, bad_io_is_named);
+    tcase_add_test(refusals, strides_need_whole_quads);
     tcase_add_test(refusals, route_is_refused_without_top1);
     suite_add_tcase(suite, refusals);
     return suite;
