@@ -17,6 +17,9 @@
     ROW(gpu_record) \
     ROW(gpu_pieces) \
     ROW(submit) \
+    ROW(submit_api) \
+    ROW(limits) \
+    ROW(limits_results) \
     ROW(store) \
     ROW(cache) \
     ROW(ops) \

@@ -221,6 +221,79 @@ START_TEST(full_heap_is_refused)
 }
 END_TEST
 
+/* ---- a bound on what is taken ---- */
+
+#define BOUND (8 * MIB)
+
+/* Sizes of buffers that fill the bound: at most a tenth of it may be lost to blocks. */
+static const uint64_t filling[] = {4096, 100 * 1000, MIB / 2 + 16, 3 * MIB, BOUND};
+
+START_TEST(bound_is_kept_and_used_up)
+{
+    const uint64_t size = filling[_i];
+    struct gpu_buffer **buffers = calloc(BOUND / size + 1, sizeof(struct gpu_buffer *)), *buffer;
+    ck_assert_ptr_nonnull(buffers);
+    test_device->max_memory = BOUND;
+    ck_assert_uint_eq(gpu_memory_free(test_device), BOUND);
+    uint64_t count = 0;
+    status result = STATUS_OK;
+    while (!result) {
+        result = gpu_buffer_create(test_device, size, GPU_MEMORY_DEVICE, &buffer);
+        if (!result)
+            buffers[count++] = buffer;
+        ck_assert_uint_le(blocks_bytes(), BOUND);
+        ck_assert_uint_le(gpu_memory_free(test_device), BOUND - blocks_bytes());
+    }
+    ck_assert_fails(result, STATUS_OUT_OF_DEVICE_MEMORY, "8388608 may be taken, in use");
+    ck_assert_msg((BOUND / size - count) * size <= BOUND / 10, "%llu buffers of %llu bytes",
+                  (unsigned long long)count, (unsigned long long)size);
+    while (count)
+        gpu_buffer_destroy(buffers[--count]);
+    ck_assert_uint_eq(gpu_memory_free(test_device), BOUND);
+    /* What was taken in small blocks is there again for a large one. */
+    gpu_buffer_destroy(device_buffer(BOUND));
+    free(buffers);
+}
+END_TEST
+
+START_TEST(staging_keeps_to_the_bound)
+{
+    test_device->max_memory = BOUND;
+    test_device->features.unified = false;
+    test_device->limits.allocation_bytes = 5 * MIB;
+    struct gpu_buffer *buffer = device_buffer(5 * MIB);
+    if (buffer->mapped == NULL)
+        round_trip(buffer, 5 * MIB);
+    ck_assert_uint_le(blocks_bytes(), BOUND);
+    gpu_buffer_destroy(buffer);
+}
+END_TEST
+
+START_TEST(too_large_an_allocation_is_said)
+{
+    struct gpu_buffer *buffer;
+    test_device->limits.allocation_bytes = MIB;
+    ck_assert_fails(gpu_buffer_create(test_device, MIB + 1, GPU_MEMORY_DEVICE, &buffer),
+                    STATUS_OUT_OF_DEVICE_MEMORY, "one allocation has at most 1048576");
+    test_device->max_memory = MIB / 2;
+    ck_assert_fails(gpu_buffer_create(test_device, MIB, GPU_MEMORY_DEVICE, &buffer),
+                    STATUS_OUT_OF_DEVICE_MEMORY, "524288 may be taken");
+}
+END_TEST
+
+/* Without a bound: what the heap has, less what is in use. */
+START_TEST(free_memory_follows_use)
+{
+    test_device->features.budget = false; /* other programs count there */
+    uint64_t before = gpu_memory_free(test_device);
+    ck_assert(before > 0 && before <= largest_heap());
+    struct gpu_buffer *buffer = device_buffer(20 * MIB);
+    ck_assert_uint_eq(gpu_memory_free(test_device), before - 20 * MIB);
+    gpu_buffer_destroy(buffer);
+    ck_assert_uint_eq(gpu_memory_free(test_device), before);
+}
+END_TEST
+
 Suite *gpu_memory_suite(void)
 {
     Suite *suite = suite_create("gpu_memory");
@@ -236,6 +309,10 @@ Suite *gpu_memory_suite(void)
     tcase_add_test(tests, large_buffers_give_their_memory_back);
     tcase_add_test(tests, too_large_is_refused);
     tcase_add_test(tests, full_heap_is_refused);
+    tcase_add_loop_test(tests, bound_is_kept_and_used_up, 0, ARRAY_SIZE(filling));
+    tcase_add_test(tests, staging_keeps_to_the_bound);
+    tcase_add_test(tests, too_large_an_allocation_is_said);
+    tcase_add_test(tests, free_memory_follows_use);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,0 +1,231 @@
+/* submit_api: submissions, progress and cancelling as a program meets them. */
+#include "api/model.h"
+#include "attention_cases.h"
+#include "model_cases.h"
+#include "program.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A bound that no submission keeps to: every part is one. */
+#define NO_TIME 1e-9
+
+struct watch {
+    uint32_t calls, cancel_at; /* 0: never */
+    double last;
+};
+
+static int watch_progress(void *user, double done)
+{
+    struct watch *watch = user;
+    ck_assert_msg(done >= watch->last && done > 0 && done <= 1, "%g after %g", done, watch->last);
+    watch->last = done;
+    return ++watch->calls == watch->cancel_at;
+}
+
+static adamra_context *open_context(double max_submit_ms, struct watch *watch)
+{
+    adamra_context_params params = test_context_params();
+    adamra_context *context;
+    params.log = NULL;
+    params.max_submit_ms = max_submit_ms;
+    params.progress = watch ? watch_progress : NULL;
+    params.user = watch;
+    ck_assert_int_eq(adamra_context_create(&params, &context), ADAMRA_OK);
+    return context;
+}
+
+static void close_context(adamra_context *context)
+{
+    ck_assert_uint_eq(adamra_validation_errors(context), 0);
+    adamra_context_destroy(context);
+}
+
+/* ---- attention ---- */
+
+static const char *const kinds[] = {"adamra", "softmax", "linear", "bigbird"};
+
+static void draw_case(struct attention_case *c, const char *kind, struct random *random)
+{
+    *c = (struct attention_case){.rates = {1, 4}};
+    c->params = (adamra_attention_params){.kind = kind,
+                                          .batch = 2,
+                                          .groups = 1,
+                                          .queries = 500,
+                                          .keys = 500,
+                                          .key_width = 16,
+                                          .value_width = 16,
+                                          .heads = strcmp(kind, "adamra") ? 1 : 2};
+    snprintf(c->name, sizeof(c->name), "%s", kind);
+    attention_case_draw(c, random, true);
+}
+
+START_TEST(attention_does_not_depend_on_submissions)
+{
+    struct random random = random_seed(test_seed() + 9);
+    struct attention_case c;
+    struct attention_result expected, found;
+    struct watch watch = {0};
+    adamra_timing timing;
+    adamra_context *whole = open_context(-1, NULL), *cut = open_context(NO_TIME, &watch);
+    draw_case(&c, kinds[_i], &random);
+    attention_result_init(&expected, &c);
+    attention_result_init(&found, &c);
+    attention_case_run(whole, &c, ADAMRA_F32, &expected, &timing);
+    ck_assert_uint_eq(timing.submissions, 1);
+    attention_case_run(cut, &c, ADAMRA_F32, &found, &timing);
+    ck_assert_uint_gt(timing.submissions, 2);
+    ck_assert_uint_eq(watch.calls, timing.submissions - 1);
+    ck_assert(!memcmp(expected.y, found.y, attention_case_outputs(&c) * sizeof(float)));
+    attention_result_finish(&expected);
+    attention_result_finish(&found);
+    attention_case_finish(&c);
+    close_context(whole);
+    close_context(cut);
+}
+END_TEST
+
+START_TEST(cancelled_attention_runs_again)
+{
+    struct random random = random_seed(test_seed() + 10);
+    struct attention_case c;
+    struct attention_result result;
+    struct watch watch = {.cancel_at = 2};
+    adamra_context *context = open_context(NO_TIME, &watch);
+    adamra_attention *attention;
+    draw_case(&c, kinds[_i], &random);
+    attention_result_init(&result, &c);
+    adamra_attention_io io = attention_case_io(&c, &result);
+    ck_assert(!adamra_attention_create(context, &c.params, &attention));
+    ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_CANCELLED);
+    ck_assert_ptr_nonnull(strstr(adamra_error(context), "cancelled"));
+    ck_assert_uint_eq(watch.calls, 2);
+    adamra_cancel(context);
+    ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_CANCELLED);
+    ck_assert_uint_eq(watch.calls, 2);
+    watch = (struct watch){0};
+    ck_assert_msg(!adamra_attention_run(attention, &io, NULL), "%s", adamra_error(context));
+    attention_case_check(&c, ADAMRA_F32, &result);
+    adamra_attention_destroy(attention);
+    attention_result_finish(&result);
+    attention_case_finish(&c);
+    close_context(context);
+}
+END_TEST
+
+/* ---- models ---- */
+
+/* Progress goes from 0 to 1 once a call, also where the batch runs in slices. */
+START_TEST(model_says_how_far_it_is)
+{
+    struct model_cases cases = model_cases_load(test_path("golden/langid_cases.safetensors"));
+    struct watch watch = {0};
+    adamra_context *context = open_context(_i ? NO_TIME : -1, &watch);
+    adamra_model *model;
+    adamra_timing timing;
+    ck_assert(!adamra_model_load(context, SAMPLES_DIR "/models/langid", NULL, &model));
+    if (_i == 0)
+        model->slice_bytes = 1; /* a row at a time */
+    ck_assert_msg(!adamra_model_run(model, cases.tokens, cases.batch, cases.n, cases.lengths,
+                                    cases.logits, &timing),
+                  "%s", adamra_error(context));
+    ck_assert_uint_gt(timing.submissions, 1);
+    ck_assert_uint_eq(watch.calls, timing.submissions - 1);
+    watch = (struct watch){.cancel_at = watch.calls / 2 + 1};
+    ck_assert_int_eq(adamra_model_run(model, cases.tokens, cases.batch, cases.n, cases.lengths,
+                                      cases.logits, NULL),
+                     ADAMRA_CANCELLED);
+    watch = (struct watch){0};
+    ck_assert(!adamra_model_run(model, cases.tokens, cases.batch, cases.n, cases.lengths,
+                                cases.logits, NULL));
+    adamra_model_destroy(model);
+    model_cases_finish(&cases);
+    close_context(context);
+}
+END_TEST
+
+/* ---- the program ---- */
+
+#define MODEL "'" SAMPLES_DIR "/models/langid'"
+
+START_TEST(program_bounds_submissions)
+{
+    static const struct {
+        const char *environment, *flags;
+        int code;
+        const char *error;
+    } rows[] = {
+        {"", "--max-submit-ms 1", 0, ""},
+        {"", "--max-submit-ms none", 0, ""},
+        {"", "--max-submit-ms 0", 2, "--max-submit-ms '0'; expected a number > 0, or none"},
+        {"", "--max-submit-ms 5x", 2, "--max-submit-ms '5x'"},
+        {"", "--max-submit-ms inf", 2, "--max-submit-ms 'inf'"},
+        {"ADAMRA_LIMITS=groups=9,timestamps=0", "", 0, ""},
+        {"ADAMRA_LIMITS=vulkan-minimum", "", 0, ""},
+        {"ADAMRA_LIMITS=android-baseline-2022", "--dtype f16", 0, ""},
+        {"ADAMRA_LIMITS=groups=0", "", 2, "limits: groups=0; expected 1 to"},
+        {"ADAMRA_LIMITS=iphone", "", 2, "limits: 'iphone'; expected vulkan-minimum"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char arguments[512];
+        snprintf(arguments, sizeof(arguments), "classify %s '%s/texts/deutsch.txt' --quiet %s",
+                 MODEL, SAMPLES_DIR, rows[i].flags);
+        const struct outcome *outcome = program_run_in(rows[i].environment, arguments);
+        ck_assert_msg(outcome->code == rows[i].code && strstr(outcome->last_error, rows[i].error),
+                      "%s %s: exit status %d, '%s'", rows[i].environment, rows[i].flags,
+                      outcome->code, outcome->last_error);
+        ck_assert_int_eq(strstr(outcome->output, "\tde\t") != NULL, rows[i].code == 0);
+    }
+}
+END_TEST
+
+/* A file whose tensors are zeros that no disk holds. */
+static void write_zeros(const char *name, uint32_t n, uint32_t d)
+{
+    char header[512];
+    unsigned long long bytes = (unsigned long long)n * d * 4;
+    int length =
+        snprintf(header, sizeof(header),
+                 "{\"q\":{\"dtype\":\"F32\",\"shape\":[1,1,%u,%u],\"data_offsets\":[0,%llu]},"
+                 "\"k\":{\"dtype\":\"F32\",\"shape\":[1,1,1,%u,%u],\"data_offsets\":[%llu,%llu]},"
+                 "\"v\":{\"dtype\":\"F32\",\"shape\":[1,1,1,%u,%u],\"data_offsets\":[%llu,%llu]}}",
+                 n, d, bytes, n, d, bytes, 2 * bytes, n, d, 2 * bytes, 3 * bytes);
+    uint8_t size[8] = {(uint8_t)length, (uint8_t)(length >> 8)};
+    FILE *file = fopen(program_path(name), "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(size, 1, sizeof(size), file), sizeof(size));
+    ck_assert_uint_eq(fwrite(header, 1, (size_t)length, file), (size_t)length);
+    ck_assert_int_eq(fseek(file, (long)(3 * bytes - 1), SEEK_CUR), 0);
+    ck_assert_int_eq(fputc(0, file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Softmax over a million positions takes minutes, on any device that tests run on. */
+START_TEST(interrupt_ends_a_long_run)
+{
+    write_zeros("in.safetensors", 1 << 20, 4);
+    const struct outcome *outcome =
+        program_run_in("timeout --preserve-status -k 60 -s INT 5",
+                       "attend in.safetensors -o out.safetensors --attention softmax");
+    ck_assert_msg(outcome->code == 130, "exit status %d, '%s'", outcome->code, outcome->last_error);
+    ck_assert_ptr_nonnull(strstr(outcome->last_error, "cancelled"));
+    FILE *file = fopen(program_path("out.safetensors"), "rb");
+    ck_assert_ptr_null(file);
+}
+END_TEST
+
+Suite *submit_api_suite(void)
+{
+    Suite *suite = suite_create("submit_api");
+    TCase *library = tcase_create("library");
+    tcase_add_loop_test(library, attention_does_not_depend_on_submissions, 0, ARRAY_SIZE(kinds));
+    tcase_add_loop_test(library, cancelled_attention_runs_again, 0, ARRAY_SIZE(kinds));
+    tcase_add_loop_test(library, model_says_how_far_it_is, 0, 2);
+    suite_add_tcase(suite, library);
+    TCase *program = tcase_create("program");
+    tcase_add_checked_fixture(program, program_setup, program_teardown);
+    tcase_add_test(program, program_bounds_submissions);
+    tcase_add_test(program, interrupt_ends_a_long_run);
+    suite_add_tcase(suite, program);
+    return suite;
+}
