@@ -95,19 +95,24 @@ struct pool_params {
     uint x_batch, x_row, y_batch, y_row; /* quads */
 };
 
-/* Partial states of one head: for stretch s of (b, g),
+/* Partial states of a head: for stretch s of (b, g), h,
  *   P[dk4*4][dv4] = sum over the stretch's segments j of phi(k_j) v_j^T, z[dk4] = sum phi(k_j)
  * k_j, v_j pooled over `rate` rows as they are read. Rows may be pooled already: then keys counts
  * them and L_b is divided by `divisor` (rounded up) first. Rows >= dk of P and z are 0.
  * continue: the sums start from what is in P. They are made segment by segment in rising order by
  * every kernel, so a stretch may be cut between any two segments of its head (rows at a multiple of
- * rate) and taken up in later calls, in order, without changing a bit. */
+ * rate) and taken up in later calls, in order, without changing a bit.
+ * Several heads: rate is 1, every head's rate divides per_stretch, and so all have the same
+ * stretches, of per_stretch rows. The heads of a stretch follow one another: rows that they share
+ * come from memory once. */
 #define STATE_K       0
 #define STATE_V       1
 #define STATE_LENGTHS 2 /* u32 [B] */
 #define STATE_P       3 /* f32 */
+#define STATE_RATES   4 /* u32 [heads]; several heads */
 #define OPTION_FEATURE 1 /* FEATURE_...; with OPTION_POOLING */
 #define OPTION_CONTINUE 2 /* 1: add to P instead of overwriting it */
+#define OPTION_HEADS   3 /* 1: `heads` heads, each of the rate that RATES says */
 #define FEATURE_ELU1 0
 #define FEATURE_RELU 1
 struct state_params {
@@ -117,8 +122,9 @@ struct state_params {
     uint stretches, per_stretch;                        /* per_stretch counts segments */
     uint k_start, k_batch, k_group, k_row;              /* quads */
     uint v_start, v_batch, v_group, v_row;              /* quads */
-    uint p_start, p_group; /* block of (b, g), stretch s: p_start + (b*G + g)*p_group + s*block */
+    uint p_start, p_group; /* block at p_start + ((b*G + g)*heads + h)*p_group + s*block */
     uint keys;                                          /* m; rows when pooled already */
+    uint heads, k_head, v_head; /* several heads; quads, 0: all heads read the same rows */
 };
 
 /* S = sum over stretches of P, in order. A block is dk4*4*dv4 + dk4 quads. With OPTION_CONTINUE

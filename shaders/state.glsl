@@ -2,6 +2,8 @@
 layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
 layout(constant_id = ID_OPTION + OPTION_FEATURE) const uint feature_kind = FEATURE_ELU1;
 WORDS_IN(lengths, STATE_LENGTHS)
+WORDS_IN(rates, STATE_RATES)
+layout(constant_id = ID_OPTION + OPTION_HEADS) const uint several = 0;
 layout(constant_id = ID_OPTION + OPTION_CONTINUE) const uint continued = 0;
 layout(set = 0, binding = STATE_P, std430) buffer p_buffer { vec4 partial[]; };
 PUSH(state_params)
@@ -9,30 +11,33 @@ PUSH(state_params)
 struct state_tile {
     uint feature, column; // first feature quad and column quad of the tile
     uint first, end;      // segments
-    uint rows;            // valid ones, L_b
+    uint rows, rate;      // valid ones, L_b; of a segment
     uint k, v, out_block; // quads at which the row 0 of (b, g) and the block of the stretch lie
 };
 
-// Items: ((b*G + g) * stretches + stretch) * tiles + tile; tiles of features outer.
+// Items: (((b*G + g) * stretches + stretch) * heads + head) * tiles + tile; tiles: features outer.
 state_tile state_locate(uint item, uint feature_quads, uint column_quads)
 {
     const uint columns = (p.dv4 + column_quads - 1) / column_quads;
     const uint features = ((p.dk + 3) / 4 + feature_quads - 1) / feature_quads;
     const uint tile = item % (features * columns), outer = item / (features * columns);
-    const uint stretch = outer % p.stretches, bg = outer / p.stretches;
+    const uint heads = several == 1 ? p.heads : 1, head = outer % heads, strip = outer / heads;
+    const uint stretch = strip % p.stretches, bg = strip / p.stretches;
     const uint b = bg / p.groups, g = bg % p.groups;
     state_tile s;
     s.feature = tile / columns * feature_quads;
     s.column = tile % columns * column_quads;
     const uint length = WORD(lengths, STATE_LENGTHS, b);
     s.rows = min(length / p.divisor + (length % p.divisor != 0 ? 1 : 0), p.keys);
-    s.first = stretch * p.per_stretch;
-    const uint segments = s.rows / p.rate + (s.rows % p.rate != 0 ? 1 : 0); // no overflow
-    s.end = min(s.first + p.per_stretch, segments);
-    s.k = p.k_start + b * p.k_batch + g * p.k_group;
-    s.v = p.v_start + b * p.v_batch + g * p.v_group;
+    s.rate = several == 1 ? WORD(rates, STATE_RATES, head) : p.rate;
+    const uint per_stretch = several == 1 ? p.per_stretch / s.rate : p.per_stretch;
+    s.first = stretch * per_stretch;
+    const uint segments = s.rows / s.rate + (s.rows % s.rate != 0 ? 1 : 0); // no overflow
+    s.end = min(s.first + per_stretch, segments);
+    s.k = p.k_start + b * p.k_batch + g * p.k_group + head * p.k_head;
+    s.v = p.v_start + b * p.v_batch + g * p.v_group + head * p.v_head;
     const uint dk4 = (p.dk + 3) / 4;
-    s.out_block = p.p_start + bg * p.p_group + stretch * (dk4 * 4 * p.dv4 + dk4);
+    s.out_block = p.p_start + (bg * heads + head) * p.p_group + stretch * (dk4 * 4 * p.dv4 + dk4);
     return s;
 }
 

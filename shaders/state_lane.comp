@@ -27,14 +27,14 @@ void load_segments(state_tile s, uint j, uint features[LANES], uint columns[QUAD
 {
     uint row[STEP], count[STEP];
     [[unroll]] for (uint u = 0; u < STEP; u++) {
-        row[u] = min(j + u, s.end - 1) * p.rate;
-        count[u] = min(p.rate, s.rows - row[u]);
+        row[u] = min(j + u, s.end - 1) * s.rate;
+        count[u] = min(s.rate, s.rows - row[u]);
         [[unroll]] for (uint f = 0; f < LANES; f++)
             x[u][f] = FETCH(k, STATE_K, s.k + row[u] * p.k_row + features[f]);
         [[unroll]] for (uint c = 0; c < QUADS; c++)
             y[u][c] = FETCH(v, STATE_V, s.v + row[u] * p.v_row + columns[c]);
     }
-    for (uint r = 1; r < p.rate; r++) {
+    for (uint r = 1; r < s.rate; r++) {
         [[unroll]] for (uint u = 0; u < STEP; u++) {
             const bool valid = r < count[u];
             const uint at = row[u] + min(r, count[u] - 1);

@@ -1,6 +1,6 @@
 // Segment j of keys or values, pooled over its valid rows, one quad. FETCH_K, FETCH_V load.
 #define POOL_SEGMENT(FETCH_ROW, start, row_quads)                                                  \
-    const uint row = j * p.rate, count = min(p.rate, s.rows - row);                              \
+    const uint row = j * s.rate, count = min(s.rate, s.rows - row);                              \
     uint at = (start) + row * (row_quads) + quad;                                                  \
     vec4 x = FETCH_ROW(at);                                                                        \
     for (uint r = 1; r < count; r++) {                                                             \

@@ -2,9 +2,13 @@
 #include "attn/multires.h"
 
 /* How the sequence is split: a function of its length and the rates alone, so that devices agree,
- * and bounded, so that partial states take no more memory from 16,384 keys on. */
-#define MAX_STRETCHES 64
-#define STRETCH_KEYS  256
+ * and bounded, so that partial states take no more memory from 262,144 keys on. Short sequences
+ * are split enough to fill a device, long ones so that the rows of a stretch stay in a cache while
+ * all heads read them. */
+#define FEW_STRETCHES  64
+#define FEW_KEYS       256 /* of a stretch at least, up to that many */
+#define MANY_STRETCHES 256
+#define MANY_KEYS      1024
 
 /* Quads of one state: S [dk4*4][dv4], then z [dk4]. */
 static uint64_t state_block(const struct attn_shape *shape)
@@ -44,7 +48,8 @@ static uint64_t common_segment(const struct attn_shape *shape, uint64_t most)
 struct attn_stretches multires_stretches(const struct attn_shape *shape, uint32_t head)
 {
     uint64_t keys = size_max(1, shape->m);
-    uint64_t wanted = size_min(MAX_STRETCHES, size_div_up(keys, STRETCH_KEYS));
+    uint64_t few = size_min(FEW_STRETCHES, size_div_up(keys, FEW_KEYS));
+    uint64_t wanted = size_max(few, size_min(MANY_STRETCHES, keys / MANY_KEYS));
     uint64_t even = size_div_up(keys, wanted);
     uint64_t unit = common_segment(shape, even);
     if (!unit)
@@ -64,8 +69,9 @@ struct part {
 };
 
 /* Appends partial states of one head. */
-static void add_state(struct graph *graph, const struct attn_shape *shape, const struct attn_io *io,
-                      uint32_t head, const struct part *part)
+static struct graph_call *add_state(struct graph *graph, const struct attn_shape *shape,
+                                    const struct attn_io *io, uint32_t head,
+                                    const struct part *part)
 {
     const struct attn_source *k = &io->k[head], *v = &io->v[head];
     uint32_t rate = head_rate(shape, head);
@@ -98,6 +104,70 @@ static void add_state(struct graph *graph, const struct attn_shape *shape, const
     call->tensors[STATE_V] = v->tensor;
     call->tensors[STATE_LENGTHS] = io->key_lengths;
     call->tensors[STATE_P] = part->target;
+    return call;
+}
+
+/* Whether sources lie `head` quads apart, from the first head's on. */
+static bool evenly_apart(const struct attn_source *sources, uint32_t heads, uint64_t *head)
+{
+    const struct attn_layout *first = &sources[0].layout;
+    *head = heads > 1 ? sources[1].layout.start - first->start : 0;
+    for (uint32_t i = 0; i < heads; i++) {
+        const struct attn_layout *layout = &sources[i].layout;
+        if (sources[i].pooled || sources[i].tensor != sources[0].tensor ||
+            layout->start != first->start + i * *head || layout->batch != first->batch ||
+            layout->group != first->group || layout->row != first->row)
+            return false;
+    }
+    return true;
+}
+
+/* Whether one call can make the states of all heads: their stretches end at the same keys, and
+ * their rows are found by one rule. */
+static bool all_at_once(const struct attn_shape *shape, const struct attn_io *io, uint64_t *k_head,
+                        uint64_t *v_head)
+{
+    uint32_t rows = multires_stretches(shape, 0).rows;
+    for (uint32_t head = 0; head < shape->heads; head++)
+        if (multires_stretches(shape, head).rows != rows || rows % head_rate(shape, head))
+            return false;
+    return shape->heads > 1 && evenly_apart(io->k, shape->heads, k_head) &&
+           evenly_apart(io->v, shape->heads, v_head);
+}
+
+/* Appends the states of all heads, in one call, and their sums. */
+static void add_all_at_once(struct graph *graph, const struct attn_shape *shape,
+                            const struct attn_io *io, uint64_t k_head, uint64_t v_head,
+                            tensor_id states)
+{
+    uint32_t rates[ATTN_MAX_HEADS], blocks = shape->batch * shape->groups * shape->heads;
+    uint64_t block = state_block(shape);
+    struct part part = {.stretches = multires_stretches(shape, 0), .keys = shape->m};
+    part.target = states;
+    part.p_group = part.stretches.count * block;
+    if (part.stretches.count > 1)
+        part.target = graph_add_tensor(graph, "partial states", ELEMENT_F32,
+                                       blocks * part.p_group * 4, GRAPH_SCRATCH);
+    for (uint32_t head = 0; head < shape->heads; head++)
+        rates[head] = head_rate(shape, head);
+    struct graph_call *call = add_state(graph, shape, io, 0, &part);
+    call->options[OPTION_HEADS] = 1;
+    call->params.state.heads = shape->heads;
+    call->params.state.rate = 1;
+    call->params.state.per_stretch = part.stretches.rows;
+    call->params.state.k_head = (uint32_t)k_head;
+    call->params.state.v_head = (uint32_t)v_head;
+    call->tensors[STATE_RATES] =
+        graph_add_constant(graph, "rates", ELEMENT_U32, shape->heads, rates);
+    if (part.target == states)
+        return;
+    call = graph_add_call(graph, &op_reduce);
+    call->params.reduce = (struct reduce_params){.blocks = blocks,
+                                                 .stretches = part.stretches.count,
+                                                 .quads = (uint32_t)block,
+                                                 .s_block = (uint32_t)block};
+    call->tensors[REDUCE_P] = part.target;
+    call->tensors[REDUCE_S] = states;
 }
 
 /* Appends the sum of a head's partial states into its place in S. */
@@ -129,8 +199,8 @@ static void set_whole(const struct attn_shape *shape, uint32_t head, tensor_id s
     part->p_group = shape->heads * block;
 }
 
-/* Appends what fills S [B, G, H] and returns it. All states come before all sums: the heads'
- * states may then overlap on the device. */
+/* Appends what fills S [B, G, H] and returns it. Head by head, all states come before all sums:
+ * the heads' states may then overlap on the device. */
 tensor_id multires_add_states(struct graph *graph, const struct attn_shape *shape,
                               const struct attn_io *io)
 {
@@ -138,6 +208,11 @@ tensor_id multires_add_states(struct graph *graph, const struct attn_shape *shap
     struct part parts[ATTN_MAX_HEADS];
     tensor_id states = graph_add_tensor(graph, "states", ELEMENT_F32,
                                         blocks * shape->heads * block * 4, GRAPH_SCRATCH);
+    uint64_t k_head, v_head;
+    if (all_at_once(shape, io, &k_head, &v_head)) {
+        add_all_at_once(graph, shape, io, k_head, v_head, states);
+        return states;
+    }
     for (uint32_t head = 0; head < shape->heads; head++) {
         struct part *part = &parts[head];
         *part = (struct part){.stretches = multires_stretches(shape, head), .keys = shape->m};

@@ -1,10 +1,16 @@
 /* state: S = sum_j phi(k_j) v_j^T and z = sum_j phi(k_j) over stretches of pooled segments of one
- * head; `reduce` adds the stretches. */
+ * head, or of several; `reduce` adds the stretches. */
 #include "ops/reference.h"
 #include "ops/span.h"
 
 enum { TILE_QUADS, TILE_STEP, TILE_LANES };
 enum { BLOCK_QUADS = 16 }; /* of features and of columns, in the shared memory form */
+
+/* Heads of one call. */
+static uint64_t state_heads(const struct op_call *call)
+{
+    return call->options[OPTION_HEADS] ? call->params.state.heads : 1;
+}
 
 static uint64_t tiles(const struct op_call *call, const struct op_candidate *candidate)
 {
@@ -18,7 +24,42 @@ static uint64_t tiles(const struct op_call *call, const struct op_candidate *can
 static uint64_t state_items(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct state_params *p = &call->params.state;
-    return (uint64_t)p->batch * p->groups * p->stretches * tiles(call, candidate);
+    return (uint64_t)p->batch * p->groups * p->stretches * state_heads(call) *
+           tiles(call, candidate);
+}
+
+/* The outer indices of a range of items, the first and the last: stretches of all (b, g), heads. */
+struct range {
+    uint64_t strips[2], heads[2];
+};
+
+static struct range range_of(const struct op_call *call, const struct op_candidate *candidate,
+                             uint64_t first, uint64_t end_item)
+{
+    uint64_t per = tiles(call, candidate), heads = state_heads(call);
+    uint64_t low = first / per, high = (end_item - 1) / per;
+    struct range range = {{low / heads, high / heads}, {low % heads, high % heads}};
+    if (range.strips[0] != range.strips[1]) {
+        range.heads[0] = 0;
+        range.heads[1] = heads - 1;
+    }
+    return range;
+}
+
+/* Blocks lie by head, then by stretch. */
+static void blocks_span(const struct op_call *call, const struct range *range, uint64_t *begin,
+                        uint64_t *end)
+{
+    const struct state_params *p = &call->params.state;
+    uint64_t dk4 = size_div_up(p->dk, 4), block = dk4 * 4 * p->dv4 + dk4;
+    uint64_t at[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        uint64_t bg = range->strips[i] / p->stretches, stretch = range->strips[i] % p->stretches;
+        at[i] = p->p_start + (bg * state_heads(call) + range->heads[i]) * p->p_group;
+        at[i] += stretch * block;
+    }
+    *begin = 16 * at[0];
+    *end = 16 * (at[1] + block);
 }
 
 static void state_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -26,29 +67,42 @@ static void state_span(const struct gpu_dispatch *dispatch, uint32_t index, uint
 {
     const struct op_call *call = span_call(dispatch);
     const struct state_params *p = &call->params.state;
-    uint64_t per_stretch = tiles(call, span_candidate(dispatch));
-    uint64_t low = first / per_stretch, high = (end_item - 1) / per_stretch;
-    uint64_t dk4 = size_div_up(p->dk, 4), block = dk4 * 4 * p->dv4 + dk4;
-    if (index == STATE_LENGTHS) {
+    struct range range = range_of(call, span_candidate(dispatch), first, end_item);
+    uint64_t low = range.strips[0], high = range.strips[1];
+    if (index == STATE_LENGTHS || index == STATE_RATES) {
         span_whole(dispatch, index, begin, end);
         return;
     }
     if (index == STATE_P) {
-        *begin = 16 * (p->p_start + low / p->stretches * p->p_group + low % p->stretches * block);
-        *end = 16 * (p->p_start + high / p->stretches * p->p_group +
-                     (high % p->stretches + 1) * block);
+        blocks_span(call, &range, begin, end);
         return;
     }
-    struct span_layout layout = {.start = p->k_start, .batch = p->k_batch, .group = p->k_group,
-                                 .row = p->k_row, .width = dk4, .groups = p->groups, .heads = 1};
-    if (index == STATE_V)
-        layout = (struct span_layout){.start = p->v_start, .batch = p->v_batch,
-                                      .group = p->v_group, .row = p->v_row, .width = p->dv4,
-                                      .groups = p->groups, .heads = 1};
+    struct span_layout layout = {.start = p->k_start,
+                                 .batch = p->k_batch,
+                                 .group = p->k_group,
+                                 .row = p->k_row,
+                                 .width = size_div_up(p->dk, 4),
+                                 .groups = p->groups,
+                                 .heads = 1};
+    uint64_t head = p->k_head;
+    if (index == STATE_V) {
+        layout = (struct span_layout){.start = p->v_start,
+                                      .batch = p->v_batch,
+                                      .group = p->v_group,
+                                      .row = p->v_row,
+                                      .width = p->dv4,
+                                      .groups = p->groups,
+                                      .heads = 1};
+        head = p->v_head;
+    }
     uint64_t rows = (uint64_t)p->per_stretch * p->rate;
-    span_rows(&layout, call->tensors[index].type, low / p->stretches, high / p->stretches,
-              low % p->stretches * rows, size_min((high % p->stretches + 1) * rows, p->keys),
-              p->keys, begin, end);
+    enum element_type type = call->tensors[index].type;
+    span_rows(&layout, type, low / p->stretches, high / p->stretches, low % p->stretches * rows,
+              size_min((high % p->stretches + 1) * rows, p->keys), p->keys, begin, end);
+    if (*begin < *end) {
+        *begin += 4 * (uint64_t)element_bytes(type) * range.heads[0] * head;
+        *end += 4 * (uint64_t)element_bytes(type) * range.heads[1] * head;
+    }
 }
 
 /* One lane-wide column tile where that is all there is. */
@@ -64,24 +118,44 @@ static bool deep(const struct op_call *call, const struct op_candidate *candidat
 }
 
 static const struct op_candidate candidates[] = {
-    {"lane8_texel_deep", SHADER_state_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
-     {2, 2, 2}, deep},
-    {"lane8_texel_narrow", SHADER_state_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
-     {1, 4, 1}, narrow},
-    {"lane8_texel", SHADER_state_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8, {2, 4, 1},
+    {"lane8_texel_deep",
+     SHADER_state_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {2, 2, 2},
+     deep},
+    {"lane8_texel_narrow",
+     SHADER_state_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {1, 4, 1},
+     narrow},
+    {"lane8_texel",
+     SHADER_state_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {2, 4, 1},
      NULL},
     {"lane8", SHADER_state_lane, NEED_SHUFFLE, CLASS_CPU, 8, {1, 4, 1}, NULL},
-    {"lane4_texel", SHADER_state_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {1, 4, 1},
+    {"lane4_texel",
+     SHADER_state_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     4,
+     {1, 4, 1},
      NULL},
     {"tile", SHADER_state_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
 
 const struct op op_state = {
     .name = "state",
-    .tensor_count = 4,
+    .tensor_count = 5,
     .params_size = sizeof(struct state_params),
     .writes = 1u << STATE_P,
-    .raw = 1u << STATE_LENGTHS,
+    .raw = 1u << STATE_LENGTHS | 1u << STATE_RATES,
     .candidates = candidates,
     .candidate_count = ARRAY_SIZE(candidates),
     .reference = state_reference,
