@@ -42,6 +42,7 @@
     ROW(cli_files) \
     ROW(faults) \
     ROW(soak) \
+    ROW(threads) \
     ROW(bench) \
     ROW(bench_work) \
     ROW(bench_run) \
