@@ -69,6 +69,13 @@ compare_with_pytorch()
         --d 16 --d-model 32 --rounds 1 --build "$build"
 }
 
+# A library that keeps none: what is left are two words of the compiler's.
+has_no_global_state()
+{
+    size -A "$build/api/libadamra.so" |
+        awk '$1 ~ /^\.(data|bss|tdata|tbss)$/ { n += $2; print } END { exit n > 16 }'
+}
+
 # Programs outside of the tree, built with what pkg-config says of an installed copy.
 use_installed()
 {
@@ -101,6 +108,7 @@ on_lavapipe()
 on_others() # the sanitized suites last: by then, the other lane has compiled most kernels
 {
     step style bash tests/style.sh
+    step "no global state" has_no_global_state
     step "SwiftShader's package" fetch_swiftshader
     step "suites on SwiftShader" run_swiftshader
     step "build with sanitizers" build_sanitized

@@ -75,6 +75,24 @@ row_practices()
     return $rc
 }
 
+# The history is what lets a race be told of threads that ran one after the other.
+row_threads()
+{
+    local folder=$PWD/build-tsan drivers=$lavapipe
+    CC=clang configure "$folder" -Db_sanitize=thread -Db_lundef=false --buildtype=debugoptimized &&
+        meson compile -C "$folder" test_threads || return 1
+    fetch_swiftshader && drivers+=:$swiftshader
+    local -x TSAN_OPTIONS="history_size=7 suppressions=$PWD/tests/races.txt"
+    on_driver "$lavapipe" say_driver "$build/samples/adamra"
+    on_driver "$drivers" "$folder/tests/test_threads"
+}
+
+row_soak()
+{
+    on_driver "$lavapipe" say_driver "$build/samples/adamra"
+    ADAMRA_TEST_SOAK=10000 CK_RUN_SUITE=soak on_driver "$lavapipe" "$build/tests/adamra_tests"
+}
+
 row_radv()
 {
     bash tests/amd.sh "$build/tests/amd_kernels"
