@@ -18,7 +18,7 @@ run_central_suites() # ICD
 {
     local suite
     on_driver "$1" say_driver "$build/samples/adamra"
-    for suite in gpu_pieces gpu_record ops attention bigbird encoder model; do
+    for suite in gpu_pieces gpu_record ops attention stream bigbird encoder model; do
         CK_RUN_SUITE=$suite on_driver "$1" "$build/tests/adamra_tests" || return 1
     done
 }
@@ -91,6 +91,12 @@ row_soak()
 {
     on_driver "$lavapipe" say_driver "$build/samples/adamra"
     ADAMRA_TEST_SOAK=10000 CK_RUN_SUITE=soak on_driver "$lavapipe" "$build/tests/adamra_tests"
+}
+
+row_large()
+{
+    on_driver "$lavapipe" say_driver "$build/samples/adamra"
+    on_driver "$lavapipe" bash tests/large.sh "$build"
 }
 
 row_radv()
