@@ -133,8 +133,8 @@ typedef struct adamra_vulkan adamra_vulkan; /* the caller's Vulkan objects: adam
 typedef int (*adamra_progress_fn)(void *user, double done);
 
 /*
- * Where a context keeps what is expensive to make again: the driver's compiled pipelines and tuned
- * choices. Data that is missing, old, another device's or damaged is a miss, never an error.
+ * Where a context keeps what is expensive to make again: the driver's compiled pipelines. Data that
+ * is missing, old, another device's or damaged is a miss, never an error.
  */
 typedef struct adamra_cache {
     /* Fills data with at most *size bytes of what was saved under `key` (a file name's letters);
@@ -162,7 +162,6 @@ typedef struct adamra_context_params {
                                   * measured so far; 0 means 100; negative: unbounded */
     const adamra_cache *cache;   /* NULL: files in the default folder; kept as a copy, its strings
                                   * and `user` are the caller's and outlive the context */
-    int no_tune;                 /* 1: choices that adamra_tune has kept are not used */
     const char *limits;          /* for tests: "storage_range=65536,groups=8,..." lowers what the
                                   * device can do; results stay the same to the bit */
 } adamra_context_params;
@@ -358,20 +357,6 @@ ADAMRA_API adamra_status adamra_model_get_info(const adamra_model *model, adamra
 ADAMRA_API adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens,
                                           uint32_t batch, uint32_t n, const uint32_t *lengths,
                                           float *logits, adamra_timing *timing);
-
-/* ---- tuning ---- */
-
-typedef struct adamra_tune_params {
-    double max_seconds; /* 0 means 60 */
-    adamra_type type;   /* storage that the choices are for */
-} adamra_tune_params;
-
-/*
- * Measures the kernels and tile sizes that the device can run, and keeps the fastest of each in the
- * context's cache: this context and later ones on the device use them. Changes results by rounding
- * only. params may be NULL. ADAMRA_UNSUPPORTED on devices without timestamps.
- */
-ADAMRA_API adamra_status adamra_tune(adamra_context *context, const adamra_tune_params *params);
 
 #ifdef __cplusplus
 }

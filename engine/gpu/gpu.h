@@ -101,7 +101,7 @@ struct gpu_external {
     void *user;
 };
 
-/* Where compiled pipelines and tuned choices are kept: as adamra_cache (adamra.h). */
+/* Where compiled pipelines are kept: as adamra_cache (adamra.h). */
 struct gpu_store {
     int (*load)(void *user, const char *key, void *data, size_t *size);
     int (*save)(void *user, const char *key, const void *data, size_t size);
