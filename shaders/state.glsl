@@ -1,8 +1,8 @@
 // What the state kernels share: which stretch, features and columns an item has; stores.
 layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
 layout(constant_id = ID_OPTION + OPTION_FEATURE) const uint feature_kind = FEATURE_ELU1;
-WORDS_IN(lengths, STATE_LENGTHS)
-WORDS_IN(rates, STATE_RATES)
+SMALL_WORDS(lengths, STATE_LENGTHS)
+SMALL_WORDS(rates, STATE_RATES)
 layout(constant_id = ID_OPTION + OPTION_HEADS) const uint several = 0;
 layout(constant_id = ID_OPTION + OPTION_CONTINUE) const uint continued = 0;
 layout(set = 0, binding = STATE_P, std430) buffer p_buffer { vec4 partial[]; };
@@ -27,9 +27,9 @@ state_tile state_locate(uint item, uint feature_quads, uint column_quads)
     state_tile s;
     s.feature = tile / columns * feature_quads;
     s.column = tile % columns * column_quads;
-    const uint length = WORD(lengths, STATE_LENGTHS, b);
+    const uint length = SMALL_WORD(lengths, STATE_LENGTHS, b);
     s.rows = min(length / p.divisor + (length % p.divisor != 0 ? 1 : 0), p.keys);
-    s.rate = several == 1 ? WORD(rates, STATE_RATES, head) : p.rate;
+    s.rate = several == 1 ? SMALL_WORD(rates, STATE_RATES, head) : p.rate;
     const uint per_stretch = several == 1 ? p.per_stretch / s.rate : p.per_stretch;
     s.first = stretch * per_stretch;
     const uint segments = s.rows / s.rate + (s.rows % s.rate != 0 ? 1 : 0); // no overflow

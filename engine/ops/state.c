@@ -147,6 +147,7 @@ static const struct op_candidate candidates[] = {
      4,
      {1, 4, 1},
      NULL},
+    {"tile_few", SHADER_state_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_state_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
 
