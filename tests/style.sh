@@ -89,11 +89,13 @@ check_documentation()
 
 check_header_alone()
 {
+    local cc
+    read -ra cc <<<"${CC:-cc}" # may be two words, as "ccache gcc"
     local cxx=${CXX:-} header
     [ -n "$cxx" ] || cxx=$(command -v c++ || command -v clang++)
     for header in adamra adamra_vulkan; do
         echo "#include \"$header.h\"" |
-            "${CC:-cc}" -x c -std=c11 -Wall -Wextra -pedantic -Werror -fsyntax-only -Iapi - 2>&1
+            "${cc[@]}" -x c -std=c11 -Wall -Wextra -pedantic -Werror -fsyntax-only -Iapi - 2>&1
         echo "#include \"$header.h\"" | "${cxx:-c++}" -x c++ -std=c++11 -Wall -Wextra -pedantic \
             -Werror -fsyntax-only -Iapi - 2>&1
     done
