@@ -1,6 +1,7 @@
 """Answers requests on standard input, a JSON object a line: runs a PyTorch form once and says how long
 it took. Started by compare.py, so that each build of BLAS has a process of its own."""
 import json
+import os
 import pathlib
 import sys
 import time
@@ -83,5 +84,7 @@ def main():
 
 
 if __name__ == "__main__":
+    # Left alone, it takes a thread for two processors that it believes to share a core.
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     with torch.inference_mode():
         main()
