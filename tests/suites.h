@@ -17,6 +17,7 @@
     ROW(gpu_record) \
     ROW(gpu_pieces) \
     ROW(submit) \
+    ROW(rate) \
     ROW(submit_api) \
     ROW(limits) \
     ROW(limits_results) \

@@ -60,6 +60,7 @@ struct gpu_commands {
     VkFence fences[GPU_MAX_FLIGHTS];
     bool owned; /* the command buffer is not the caller's */
     bool profile, ended;
+    bool has_run;             /* to its end, once at least */
     double grain;             /* operations that a part has at most; infinite: one part */
     double operations;        /* of all parts */
     struct gpu_array parts;   /* struct gpu_part */
@@ -83,6 +84,9 @@ void gpu_run_stop(struct gpu_commands *commands);
 
 /* ---- parts.c ---- */
 
+/* Operations a millisecond that are believed of a device before a measurement shows less: no more
+ * than what is known of it. */
+double gpu_rate_floor(const struct gpu_device *device);
 /* Chooses the size of parts and opens the first. */
 status gpu_parts_begin(struct gpu_commands *commands);
 /* Closes the last part. */

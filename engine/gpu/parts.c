@@ -19,12 +19,17 @@ static const double least_rates[] = {[GPU_DISCRETE] = 30e6,
 /* One dispatch is not cut further: a part of it has a descriptor set and a command buffer. */
 #define MAX_PIECES 4096
 
+double gpu_rate_floor(const struct gpu_device *device)
+{
+    double least = least_rates[device->info.type], known = device->operations_per_ms;
+    return known > 0 ? fmin(known, least) : least;
+}
+
 static double choose_grain(const struct gpu_device *device)
 {
     if (isinf(device->max_submit_ms))
         return (double)INFINITY;
-    double rate = device->operations_per_ms > 0 ? device->operations_per_ms / PARTS_PER_GROUP
-                                                : least_rates[device->info.type];
+    double rate = fmax(device->operations_per_ms / PARTS_PER_GROUP, gpu_rate_floor(device));
     return rate * device->max_submit_ms;
 }
 

@@ -18,10 +18,15 @@ static bool says_rate(const struct gpu_commands *commands, double operations, do
                       ms >= LEAST_SHARE * commands->device->max_submit_ms);
 }
 
-/* Takes over what the slowest part of a group has shown. */
-static void learn(struct gpu_device *device, double slowest)
+/* Takes over what the slowest part of a group has shown. Drivers finish compiling in a list's first
+ * run, which says nothing of the rate below what any device has: lists recorded after it would be
+ * cut into splinters, and stay so. */
+static void learn(const struct gpu_commands *commands, double slowest)
 {
+    struct gpu_device *device = commands->device;
     double known = device->operations_per_ms;
+    if (!commands->has_run)
+        slowest = fmax(slowest, gpu_rate_floor(device));
     if (isfinite(slowest))
         device->operations_per_ms = known > 0 ? fmin(slowest, known * RATE_GROWTH) : slowest;
 }
@@ -52,7 +57,7 @@ static status measure_parts(struct gpu_commands *commands, const struct gpu_grou
         if (says_rate(commands, parts[i].operations, ms))
             slowest = fmin(slowest, parts[i].operations / ms);
     }
-    learn(device, slowest);
+    learn(commands, slowest);
     return STATUS_OK;
 }
 
@@ -66,7 +71,7 @@ static void measure_group(struct gpu_commands *commands, const struct gpu_group 
     run->device_ms = -1;
     run->last_ms = now;
     if (says_rate(commands, operations, ms))
-        learn(commands->device, operations / ms);
+        learn(commands, operations / ms);
 }
 
 /* ---- groups ---- */
@@ -226,6 +231,7 @@ status gpu_commands_wait(struct gpu_commands *commands, double *device_ms)
         advance(commands);
     gpu_run_stop(commands);
     run->whole = !run->outcome;
+    commands->has_run |= run->whole;
     if (device_ms)
         *device_ms = run->device_ms;
     return run->outcome;
