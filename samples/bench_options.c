@@ -11,30 +11,6 @@ static struct bench_options *bench(struct options *options)
     return (struct bench_options *)options;
 }
 
-static bool set_device(struct options *options, const char *text)
-{
-    options->device = text;
-    return *text != 0;
-}
-
-static bool set_quiet(struct options *options, const char *text)
-{
-    (void)text;
-    return options->quiet = true;
-}
-
-static bool set_verbose(struct options *options, const char *text)
-{
-    (void)text;
-    return options->verbose = true;
-}
-
-static bool set_help(struct options *options, const char *text)
-{
-    (void)text;
-    return options->help = true;
-}
-
 static bool set_profile(struct options *options, const char *text)
 {
     (void)text;
@@ -200,7 +176,7 @@ static const struct flag flags[] = {
      "time one product [M, K] [K, N] instead: linear:MxKxN"},
     {"model", 0, "FOLDER", 1, set_model, "a path",
      "model of --pass encoder (default: the one that is installed)"},
-    {"device", 0, "LIST", 1, set_device, "indices, parts of names or UUIDs with commas, or all",
+    {"device", 0, "LIST", 1, option_device, "indices, parts of names or UUIDs with commas, or all",
      "devices, or all (default: $ADAMRA_DEVICE, else the best one)"},
     {"repetitions", 'r', "REPS", 1, set_repetitions, "a whole number >= 1",
      "timed runs at least (default 10; mobile 5)"},
@@ -215,9 +191,9 @@ static const struct flag flags[] = {
     {"compare", 0, "FILE...", 1, add_compare, "paths of result files",
      "compare with earlier results (-o json)"},
     {"profile", 0, NULL, 1, set_profile, NULL, "a line for each kernel too"},
-    {"quiet", 0, NULL, 1, set_quiet, NULL, "no progress, no warnings"},
-    {"verbose", 0, NULL, 1, set_verbose, NULL, "a line on standard error for each combination"},
-    {"help", 'h', NULL, 1, set_help, NULL, "print this"},
+    {"quiet", 0, NULL, 1, option_quiet, NULL, "no progress, no warnings"},
+    {"verbose", 0, NULL, 1, option_verbose, NULL, "a line on standard error for each combination"},
+    {"help", 'h', NULL, 1, option_help, NULL, "print this"},
 };
 
 static const struct flag_table table = {flags, ARRAY_SIZE(flags), 1};

@@ -5,7 +5,7 @@
 
 /* ---- values: each returns false for a text that can never be right ---- */
 
-static bool set_device(struct options *options, const char *text)
+bool option_device(struct options *options, const char *text)
 {
     options->device = text;
     return *text != 0;
@@ -22,10 +22,13 @@ static bool set_type(struct options *options, const char *text)
 static bool set_max_submit_ms(struct options *options, const char *text)
 {
     char *end;
-    options->max_submit_ms = strcmp(text, "none") == 0 ? -1 : strtod(text, &end);
-    return options->max_submit_ms == -1 ||
-           (end != text && *end == 0 && isfinite(options->max_submit_ms) &&
-            options->max_submit_ms > 0);
+    if (strcmp(text, "none") == 0) {
+        options->max_submit_ms = -1;
+        return true;
+    }
+    options->max_submit_ms = strtod(text, &end);
+    return end != text && *end == 0 && isfinite(options->max_submit_ms) &&
+           options->max_submit_ms > 0;
 }
 
 static bool set_max_device_memory(struct options *options, const char *text)
@@ -33,19 +36,19 @@ static bool set_max_device_memory(struct options *options, const char *text)
     return read_bytes(text, &options->max_device_memory);
 }
 
-static bool set_quiet(struct options *options, const char *text)
+bool option_quiet(struct options *options, const char *text)
 {
     (void)text;
     return options->quiet = true;
 }
 
-static bool set_verbose(struct options *options, const char *text)
+bool option_verbose(struct options *options, const char *text)
 {
     (void)text;
     return options->verbose = true;
 }
 
-static bool set_help(struct options *options, const char *text)
+bool option_help(struct options *options, const char *text)
 {
     (void)text;
     return options->help = true;
@@ -227,7 +230,7 @@ static const struct flag flags[] = {
     {"top", 0, "K", FOR_CLASSIFY, set_top, "a whole number >= 1",
      "print the K most probable labels (default 1)"},
     {"json", 0, NULL, FOR_DEVICES | FOR_CLASSIFY, set_json, NULL, "print JSON"},
-    {"device", 0, "DEVICE", FOR_ALL, set_device, "an index, a part of a name or a UUID",
+    {"device", 0, "DEVICE", FOR_ALL, option_device, "an index, a part of a name or a UUID",
      "index, part of the name or UUID (default: $ADAMRA_DEVICE, else the best one)"},
     {"dtype", 0, "TYPE", FOR_ALL, set_type, "f32 or f16", "storage: f32 (default) or f16"},
     {"max-device-memory", 0, "SIZE", FOR_ATTEND, set_max_device_memory,
@@ -235,10 +238,10 @@ static const struct flag flags[] = {
      "memory of the device to take at most, for example 256M (default: what is free)"},
     {"max-submit-ms", 0, "MS", FOR_RUNS, set_max_submit_ms, "a number > 0, or none",
      "no submission runs longer on the device, as far as can be told (default 100)"},
-    {"quiet", 0, NULL, FOR_ALL, set_quiet, NULL, "no device line, no warnings"},
-    {"verbose", 0, NULL, FOR_ALL, set_verbose, NULL,
+    {"quiet", 0, NULL, FOR_ALL, option_quiet, NULL, "no device line, no warnings"},
+    {"verbose", 0, NULL, FOR_ALL, option_verbose, NULL,
      "more about what is done and how long it took"},
-    {"help", 'h', NULL, FOR_ALL, set_help, NULL, "print this"},
+    {"help", 'h', NULL, FOR_ALL, option_help, NULL, "print this"},
 };
 
 static struct flag_table shared_flags(enum command_bit bit)

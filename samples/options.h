@@ -57,6 +57,13 @@ status options_parse(struct logger *log, enum command_bit bit, int argc, char **
 status options_parse_table(struct logger *log, const struct flag_table *table, int argc,
                            char **argv, struct options *options);
 void options_finish(struct options *options);
+
+/* Set functions of flags that tables share (flags.h). */
+bool option_device(struct options *options, const char *text);
+bool option_quiet(struct options *options, const char *text);
+bool option_verbose(struct options *options, const char *text);
+bool option_help(struct options *options, const char *text);
+
 /* Prints a line for each flag of the subcommand. */
 void options_print(FILE *stream, enum command_bit bit);
 
