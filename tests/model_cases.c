@@ -83,9 +83,7 @@ double relative_error(const float *got, const float *expected, size_t count)
 const char *temporary_folder(void)
 {
     static char folder[1024];
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, sizeof(folder), "%s/adamra-model-XXXXXX", parent ? parent : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    test_folder_make(folder, sizeof(folder));
     return folder;
 }
 

@@ -10,16 +10,12 @@ static char folder[256];
 
 void program_setup(void)
 {
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, sizeof(folder), "%s/adamra-test-XXXXXX", parent ? parent : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    test_folder_make(folder, sizeof(folder));
 }
 
 void program_teardown(void)
 {
-    char command[300];
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
+    test_folder_remove(folder);
 }
 
 const char *program_path(const char *name)

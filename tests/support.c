@@ -23,6 +23,21 @@ const char *test_path(const char *name)
     return path;
 }
 
+void test_folder_make(char *path, size_t size)
+{
+    const char *parent = getenv("TMPDIR");
+    int length = snprintf(path, size, "%s/adamra-test-XXXXXX", parent ? parent : P_tmpdir);
+    ck_assert(length > 0 && (size_t)length < size);
+    ck_assert_ptr_nonnull(mkdtemp(path));
+}
+
+void test_folder_remove(const char *path)
+{
+    char command[1100];
+    snprintf(command, sizeof(command), "rm -rf '%s'", path);
+    ck_assert_int_eq(system(command), 0);
+}
+
 static bool is_set(const char *variable)
 {
     const char *value = getenv(variable);

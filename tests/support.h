@@ -10,6 +10,10 @@
 uint64_t test_seed(void);
 /* TESTS_DIR/name, static storage that lives until the fourth next call. */
 const char *test_path(const char *name);
+/* Makes a folder of the test's own in TMPDIR, else in the system's folder for such; removes it with
+ * all that is in it. */
+void test_folder_make(char *path, size_t size);
+void test_folder_remove(const char *path);
 /* A logger that keeps the last error's text and prints only what the validation layer says. */
 struct logger *test_logger(void);
 /* For contexts of the public interface, as the environment asks: validation and limits. */

@@ -12,12 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[256];
 
 static void make_folder(void)
 {
-    strcpy(folder, "/tmp/adamra-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    test_folder_make(folder, sizeof(folder));
 }
 
 static const char *in_folder(const char *name)

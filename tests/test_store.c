@@ -1,7 +1,7 @@
 /* cache: files of the store, their seal, and pipelines that are kept from one context to the next.
  */
 #include "gpu/cache.h"
-#include "suites.h"
+#include "support.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +13,12 @@ static char folder[256];
 
 static void make_folder(void)
 {
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, sizeof(folder), "%s/adamra-cache-XXXXXX", parent ? parent : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    test_folder_make(folder, sizeof(folder));
 }
 
 static void remove_folder(void)
 {
-    char command[320];
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
+    test_folder_remove(folder);
 }
 
 /* Static storage. */
