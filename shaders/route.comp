@@ -4,9 +4,10 @@
 // heads at a time and made again, rather than kept, where they are needed twice.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
-#include "flat.glsl"
 #include "route.glsl"
 
+layout(local_size_x_id = ID_GROUP) in;
+layout(constant_id = ID_GROUP) const uint GROUP = 64;
 layout(constant_id = ID_OPTION + OPTION_ROUTER) const uint router = ROUTER_LOGITS;
 layout(constant_id = ID_TYPE + ROUTE_LOGITS) const uint logits_type = TYPE_F32;
 
@@ -45,8 +46,11 @@ vec4 four_logits(uint bg, uint i, uint h)
 
 void main()
 {
-    BEGIN_ELEMENT(index, p.batch * p.groups * p.n);
-    const uint bg = index / p.n, i = index % p.n;
+    BEGIN_ITEM(item);
+    const uint tiles = (p.n + GROUP - 1) / GROUP;
+    const uint bg = item / tiles, i = item % tiles * GROUP + gl_LocalInvocationIndex;
+    if (i >= p.n) return;
+    const uint index = bg * p.n + i;
     route_choice choice = route_choice(0, NEVER, 0);
     for (uint h = 0; h < p.heads; h += 4) choose(choice, h, four_logits(bg, i, h));
     if (routing == ROUTING_TOP1) {

@@ -25,6 +25,7 @@
     ROW(cache) \
     ROW(ops) \
     ROW(ops_reference) \
+    ROW(span) \
     ROW(state) \
     ROW(graph) \
     ROW(plan) \

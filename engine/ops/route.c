@@ -83,34 +83,30 @@ static double route_margin(const struct op_call *call, uint64_t element)
 
 enum { TILE_ROWS };
 
-static bool is_lane(const struct op_candidate *candidate)
+/* Queries of an item; all of one (b, g), so that an item touches few bytes in every layout. */
+static uint64_t item_queries(const struct op_candidate *candidate)
 {
-    return candidate->need & NEED_SHUFFLE;
+    return candidate->group * candidate->tiles[TILE_ROWS];
 }
 
-/* Items of a (b, g) in the lane form, whose tiles stay within one. */
-static uint64_t lane_tiles(const struct op_call *call, const struct op_candidate *candidate)
+/* Items of a (b, g). */
+static uint64_t item_tiles(const struct op_call *call, const struct op_candidate *candidate)
 {
-    return size_div_up(call->params.route.n, candidate->group * candidate->tiles[TILE_ROWS]);
+    return size_div_up(call->params.route.n, item_queries(candidate));
 }
 
 static uint64_t route_items(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct route_params *p = &call->params.route;
-    if (is_lane(candidate))
-        return (uint64_t)p->batch * p->groups * lane_tiles(call, candidate);
-    return size_div_up(query_count(call), candidate->group);
+    return (uint64_t)p->batch * p->groups * item_tiles(call, candidate);
 }
 
 /* The first query of an item, counted over all (b, g). */
 static uint64_t first_query(const struct op_call *call, const struct op_candidate *candidate,
                             uint64_t item)
 {
-    if (!is_lane(candidate))
-        return item * candidate->group;
-    uint64_t tiles = lane_tiles(call, candidate);
-    uint64_t rows = candidate->group * candidate->tiles[TILE_ROWS];
-    return item / tiles * call->params.route.n + item % tiles * rows;
+    uint64_t tiles = item_tiles(call, candidate);
+    return item / tiles * call->params.route.n + item % tiles * item_queries(candidate);
 }
 
 static void route_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -219,8 +215,8 @@ static const struct op_candidate candidates[] = {
     {"lane8", SHADER_route_lane, NEED_SHUFFLE, CLASS_CPU, 8, {4}, computes_logits},
     {"lane4_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4},
      computes_logits},
-    {"flat_few", SHADER_route_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {0}, NULL},
-    {"flat", SHADER_route, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
+    {"flat_few", SHADER_route_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {1}, NULL},
+    {"flat", SHADER_route, NEED_NOTHING, CLASS_ANY, 64, {1}, NULL},
 };
 
 const struct op op_route = {

@@ -1,33 +1,55 @@
 #include "ops/span.h"
 
+/* Where an outer index begins, in quads. */
+static uint64_t outer_start(const struct span_layout *layout, uint64_t outer)
+{
+    uint64_t bg = outer / layout->heads;
+    return layout->start + bg / layout->groups * layout->batch +
+           bg % layout->groups * layout->group + outer % layout->heads * layout->head;
+}
+
+/* The least start of first .. last: theirs who begin a group or a batch row, where some do. */
+static uint64_t least_start(const struct span_layout *layout, uint64_t first, uint64_t last)
+{
+    uint64_t least = outer_start(layout, first);
+    const uint64_t units[] = {layout->heads, (uint64_t)layout->heads * layout->groups};
+    for (uint32_t i = 0; i < ARRAY_SIZE(units); i++) {
+        uint64_t outer = size_round_up(first, units[i]);
+        if (outer <= last)
+            least = size_min(least, outer_start(layout, outer));
+    }
+    return least;
+}
+
+/* The greatest start of first .. last: theirs who end a group or a batch row, where some do. */
+static uint64_t greatest_start(const struct span_layout *layout, uint64_t first, uint64_t last)
+{
+    uint64_t greatest = outer_start(layout, last);
+    const uint64_t units[] = {layout->heads, (uint64_t)layout->heads * layout->groups};
+    for (uint32_t i = 0; i < ARRAY_SIZE(units); i++) {
+        uint64_t end = (last + 1) / units[i] * units[i];
+        if (end > first)
+            greatest = size_max(greatest, outer_start(layout, end - 1));
+    }
+    return greatest;
+}
+
 void span_rows(const struct span_layout *layout, enum element_type type, uint64_t first,
                uint64_t last, uint64_t row, uint64_t row_end, uint64_t rows, uint64_t *begin,
                uint64_t *end)
 {
-    uint64_t heads = layout->heads, groups = layout->groups;
-    uint64_t low[3] = {first / heads / groups, first / heads % groups, first % heads};
-    uint64_t high[3] = {last / heads / groups, last / heads % groups, last % heads};
-    if (first != last) {
-        row = 0;
-        row_end = rows;
-    }
-    /* From the outermost index that differs on, inner ones take all their values. */
-    if (low[0] != high[0] || low[1] != high[1]) {
-        low[2] = 0;
-        high[2] = heads - 1;
-    }
-    if (low[0] != high[0]) {
-        low[1] = 0;
-        high[1] = groups - 1;
-    }
     uint64_t quad = 4 * (uint64_t)element_bytes(type);
     *begin = *end = 0;
-    if (row_end <= row)
+    if (first == last && row_end <= row)
         return;
-    *begin = quad * (layout->start + low[0] * layout->batch + low[1] * layout->group +
-                     low[2] * layout->head + row * layout->row);
-    *end = quad * (layout->start + high[0] * layout->batch + high[1] * layout->group +
-                   high[2] * layout->head + (row_end - 1) * layout->row + layout->width);
+    uint64_t low = outer_start(layout, first) + row * layout->row;
+    uint64_t high = outer_start(layout, last) + (row_end - 1) * layout->row;
+    if (first != last) { /* from row 0 after the first outer index, to the end before the last */
+        low = size_min(low, least_start(layout, first + 1, last));
+        high = size_max(high, greatest_start(layout, first, last - 1) + (rows - 1) * layout->row);
+    }
+    *begin = quad * low;
+    *end = quad * (high + layout->width);
 }
 
 /* Items that are looked at, of calls with more: those of a call have about one size. */
