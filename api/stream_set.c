@@ -146,6 +146,8 @@ status stream_set_start(struct stream *stream, struct stream_set *set,
         return result;
     stream_copy_in(&stream->layout, piece, &set->memory, stream->io, target->mapped);
     result = gpu_buffer_flush(target, 0, set->memory.input_bytes);
+    if (!result)
+        result = plan_refresh(set->plan);
     get_lists(set, lists);
     for (uint32_t i = 0; i < LISTS && !result; i++)
         if (lists[i])

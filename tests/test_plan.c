@@ -149,6 +149,46 @@ START_TEST(constants_stay)
 }
 END_TEST
 
+/* Commands that were recorded for a device that nothing is known of are recorded again when its
+ * rate is: one part, with the same result. */
+START_TEST(outgrown_commands_are_recorded_again)
+{
+    float input[4 * ROWS], output[4 * ROWS];
+    struct gpu_device *device = attention_context()->device;
+    const double rate = device->operations_per_ms, bound = device->max_submit_ms;
+    struct copy_chain chain = copy_chain_create();
+    struct plan_binding bindings[STEPS + 2] = {{0}};
+    struct gpu_buffer *buffers[2];
+    struct plan *plan;
+    fill(input);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(gpu_buffer_create(device, sizeof(input), GPU_MEMORY_DEVICE, &buffers[i]),
+                         STATUS_OK);
+    ck_assert_int_eq(gpu_buffer_write(buffers[0], 0, input, sizeof(input)), STATUS_OK);
+    bindings[chain.input].buffer = buffers[0];
+    bindings[chain.output].buffer = buffers[1];
+    device->operations_per_ms = 0;
+    device->max_submit_ms = 1e-3;
+    ck_assert_int_eq(plan_create(device, &chain.graph, bindings, NULL, &plan), STATUS_OK);
+    ck_assert_uint_gt(gpu_commands_parts(plan_commands(plan)), 1);
+    device->operations_per_ms = 1e12;
+    for (int run = 0; run < 2; run++) {
+        memset(output, 0, sizeof(output));
+        ck_assert_int_eq(gpu_buffer_write(buffers[1], 0, output, sizeof(output)), STATUS_OK);
+        ck_assert_int_eq(plan_run(plan, NULL), STATUS_OK);
+        ck_assert_uint_eq(gpu_commands_parts(plan_commands(plan)), 1);
+        ck_assert_int_eq(gpu_buffer_read(buffers[1], 0, output, sizeof(output)), STATUS_OK);
+        ck_assert_mem_eq(input, output, sizeof(input));
+    }
+    plan_destroy(plan);
+    for (int i = 0; i < 2; i++)
+        gpu_buffer_destroy(buffers[i]);
+    device->operations_per_ms = rate;
+    device->max_submit_ms = bound;
+    graph_finish(&chain.graph);
+}
+END_TEST
+
 START_TEST(equal_constants_are_one)
 {
     const uint32_t words[] = {1, 2, 3}, others[] = {1, 2, 4};
@@ -185,6 +225,7 @@ Suite *plan_suite(void)
     tcase_add_test(placement, reference_keeps_what_is_still_read);
     tcase_add_test(placement, device_reuses_memory);
     tcase_add_test(placement, constants_stay);
+    tcase_add_test(placement, outgrown_commands_are_recorded_again);
     tcase_add_test(placement, equal_constants_are_one);
     tcase_add_test(placement, too_large_is_refused);
     suite_add_tcase(suite, placement);

@@ -23,6 +23,7 @@ struct gpu_touch {
 /* A command buffer of the list: the least that is submitted. */
 struct gpu_part {
     double operations; /* see gpu_dispatch */
+    bool begins;       /* some dispatch begins in it: drivers compile then, in a first run */
     uint32_t first_query, last_query;
 };
 
@@ -96,8 +97,8 @@ void gpu_parts_finish(struct gpu_commands *commands);
 bool gpu_part_full(const struct gpu_commands *commands, double operations);
 /* Closes the open part and opens the next one. */
 status gpu_part_cut(struct gpu_commands *commands);
-/* Counts what was recorded into the open part. */
-void gpu_part_add(struct gpu_commands *commands, double operations);
+/* Counts what was recorded into the open part; begins: see gpu_part. */
+void gpu_part_add(struct gpu_commands *commands, double operations, bool begins);
 /* Into how many pieces work is to be cut, so that each fits a part. */
 uint64_t gpu_part_pieces(const struct gpu_commands *commands, double operations);
 

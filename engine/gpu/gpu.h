@@ -345,5 +345,7 @@ uint32_t gpu_commands_barriers(const struct gpu_commands *commands);
 /* Submissions of the last run, and the most that one may have. */
 uint32_t gpu_commands_submissions(const struct gpu_commands *commands);
 uint32_t gpu_commands_parts(const struct gpu_commands *commands);
+/* Whether the list is cut several times finer than it would be now that the rate is known. */
+bool gpu_commands_outgrown(const struct gpu_commands *commands);
 
 #endif

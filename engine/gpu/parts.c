@@ -16,6 +16,8 @@ static const double least_rates[] = {[GPU_DISCRETE] = 30e6,
 #define PARTS_PER_GROUP 4
 /* No part has more dispatches or copies: each takes some microseconds, however small it is. */
 #define MAX_DISPATCHES 2048
+/* Parts that could be so many times larger cost more than to record them again. */
+#define OUTGROWN 4
 /* One dispatch is not cut further: a part of it has a descriptor set and a command buffer. */
 #define MAX_PIECES 4096
 
@@ -31,6 +33,12 @@ static double choose_grain(const struct gpu_device *device)
         return (double)INFINITY;
     double rate = fmax(device->operations_per_ms / PARTS_PER_GROUP, gpu_rate_floor(device));
     return rate * device->max_submit_ms;
+}
+
+bool gpu_commands_outgrown(const struct gpu_commands *commands)
+{
+    return commands->parts.count > 1 &&
+           choose_grain(commands->device) >= OUTGROWN * commands->grain;
 }
 
 static struct gpu_part *open_part(const struct gpu_commands *commands)
@@ -112,12 +120,13 @@ status gpu_part_cut(struct gpu_commands *commands)
     return result ? result : begin_part(commands);
 }
 
-void gpu_part_add(struct gpu_commands *commands, double operations)
+void gpu_part_add(struct gpu_commands *commands, double operations, bool begins)
 {
     if (!commands->owned)
         return;
     double work = counted(commands, operations);
     open_part(commands)->operations += work;
+    open_part(commands)->begins |= begins;
     commands->operations += work;
 }
 

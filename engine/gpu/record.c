@@ -138,7 +138,7 @@ status gpu_commands_dispatch(struct gpu_commands *commands, const struct gpu_dis
         if (!result)
             result = record_piece(commands, dispatch, &piece);
         if (!result)
-            gpu_part_add(commands, operations);
+            gpu_part_add(commands, operations, first == 0);
     }
     return result ? result : end_mark(commands);
 }
@@ -156,7 +156,7 @@ static status begin_transfer(struct gpu_commands *commands, const struct gpu_tou
     if (!result)
         result = gpu_hazards_add(commands, touches, count);
     if (!result)
-        gpu_part_add(commands, operations);
+        gpu_part_add(commands, operations, false);
     return result;
 }
 

@@ -12,15 +12,18 @@
 
 /* ---- rates ---- */
 
-static bool says_rate(const struct gpu_commands *commands, double operations, double ms)
+/* Whether parts that took so long say something of the rate. Drivers finish compiling when a
+ * dispatch begins for the first time, which says nothing. */
+static bool says_rate(const struct gpu_commands *commands, double operations, bool begins,
+                      double ms)
 {
-    return ms > 0 && (operations >= LEAST_SHARE * commands->grain ||
-                      ms >= LEAST_SHARE * commands->device->max_submit_ms);
+    return ms > 0 && (commands->has_run || !begins) &&
+           (operations >= LEAST_SHARE * commands->grain ||
+            ms >= LEAST_SHARE * commands->device->max_submit_ms);
 }
 
-/* Takes over what the slowest part of a group has shown. Drivers finish compiling in a list's first
- * run, which says nothing of the rate below what any device has: lists recorded after it would be
- * cut into splinters, and stay so. */
+/* Takes over what the slowest part of a group has shown. A list's first run says nothing of a rate
+ * below what any device has: lists recorded after it would be cut into splinters. */
 static void learn(const struct gpu_commands *commands, double slowest)
 {
     struct gpu_device *device = commands->device;
@@ -54,7 +57,7 @@ static status measure_parts(struct gpu_commands *commands, const struct gpu_grou
             run->device_ms += fmax(gpu_ticks_ms(device, run->last_tick, begin), 0);
         run->device_ms += ms;
         run->last_tick = end;
-        if (says_rate(commands, parts[i].operations, ms))
+        if (says_rate(commands, parts[i].operations, parts[i].begins, ms))
             slowest = fmin(slowest, parts[i].operations / ms);
     }
     learn(commands, slowest);
@@ -65,12 +68,16 @@ static status measure_parts(struct gpu_commands *commands, const struct gpu_grou
 static void measure_group(struct gpu_commands *commands, const struct gpu_group *group,
                           double operations)
 {
+    const struct gpu_part *parts = commands->parts.items;
+    bool begins = false;
     struct gpu_run *run = &commands->run;
     double now = system_clock_ms();
     double ms = now - fmax(group->start_ms, run->last_ms);
+    for (uint32_t i = group->first; i < group->end; i++)
+        begins |= parts[i].begins;
     run->device_ms = -1;
     run->last_ms = now;
-    if (says_rate(commands, operations, ms))
+    if (says_rate(commands, operations, begins, ms))
         learn(commands, operations / ms);
 }
 

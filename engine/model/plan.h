@@ -24,17 +24,20 @@ struct plan_params {
 struct plan;
 
 /* `bindings` has graph->tensor_count entries (scratch ones ignored) and is read during the call
- * only; the graph must outlive the plan. */
+ * only; the graph, the bound memory and params->candidate must outlive the plan. */
 status plan_create(struct gpu_device *device, const struct graph *graph,
                    const struct plan_binding *bindings, const struct plan_params *params,
                    struct plan **out);
 void plan_destroy(struct plan *plan);
-/* Submits once and waits. *device_ms may be NULL. */
+/* Records the commands again where that was done before the device's rate was known and cut them
+ * much finer than needed. The plan's commands must not be on their way. */
+status plan_refresh(struct plan *plan);
+/* plan_refresh, then submits and waits. *device_ms may be NULL. */
 status plan_run(struct plan *plan, double *device_ms);
 /* Bytes of the arena: memory beyond what is bound; before there is a plan, and of one. */
 status plan_measure(struct logger *log, const struct graph *graph, uint64_t *bytes);
 uint64_t plan_scratch_bytes(const struct plan *plan);
-/* The recorded commands, for profiles. */
+/* The recorded commands, until the next plan_refresh: for profiles and for running them apart. */
 struct gpu_commands *plan_commands(struct plan *plan);
 
 /* Runs the graph on the reference loops; bindings[].host of bound tensors. No device. */

@@ -11,8 +11,8 @@ struct span_layout {
 };
 
 /* Bytes of a range of outer indices [first, last]: of the first one the rows from `row` on, of the
- * last one those before `row_end` (at least one where they differ), of those between all, [0, rows).
- * What lies between them in memory is covered too. */
+ * last one those before `row_end` (at least one where they differ), of those between all,
+ * [0, rows). What lies between them in memory is covered too. */
 void span_rows(const struct span_layout *layout, enum element_type type, uint64_t first,
                uint64_t last, uint64_t row, uint64_t row_end, uint64_t rows, uint64_t *begin,
                uint64_t *end);
