@@ -82,17 +82,22 @@ struct embed_params {
     uint table_row, position_row, x_row; /* quads */
 };
 
-/* Y[b][j] = pool of X[b][j*rate .. min((j+1)*rate, L_b)); rows of Y from ceil(L_b/rate) on are 0 */
+/* Y_l[b][j] = pool of X[b][j*rate_l .. min((j+1)*rate_l, L_b)), for up to POOL_LEVELS levels l: the
+ * rate of each divides the next one's, so that its segments are made of the last level's. Rows of
+ * Y_l from ceil(L_b/rate_l) to segments_l are 0. */
 #define POOL_X       0
 #define POOL_LENGTHS 1 /* u32 [B] */
-#define POOL_Y       2
+#define POOL_Y       2 /* and the next ones, a level each */
+#define POOL_LEVELS  3
 #define OPTION_POOLING 0 /* POOLING_... */
+#define OPTION_LEVELS  1 /* how many there are */
 #define POOLING_MEAN 0
 #define POOLING_MAX  1
 struct pool_params {
     item_range items;
-    uint batch, segments, rate, quads;
-    uint x_batch, x_row, y_batch, y_row; /* quads */
+    uint batch, quads;
+    uint x_batch, x_row, y_row; /* quads */
+    uint rates[POOL_LEVELS], segments[POOL_LEVELS], y_batch[POOL_LEVELS]; /* y_batch: quads */
 };
 
 /* Partial states of a head: for stretch s of (b, g), h,

@@ -1,30 +1,83 @@
 #version 450
-// Y[b][j] = pool of X[b][j*rate .. min((j+1)*rate, L_b)); 0 from segment ceil(L_b / rate) on
+// Y_l[b][j] = pool of X[b][j*rate_l .. min((j+1)*rate_l, L_b)); 0 from segment ceil(L_b / rate_l) on.
+// An invocation makes one segment of the last level, of one quad of columns, and those of the levels
+// before that it consists of: X is read once.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "flat.glsl"
 
 layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
+layout(constant_id = ID_OPTION + OPTION_LEVELS) const uint levels = 1;
 
 QUADS_IN(x, POOL_X)
-WORDS_IN(lengths, POOL_LENGTHS)
-TENSOR_OUT(y, POOL_Y)
+SMALL_WORDS(lengths, POOL_LENGTHS)
+TENSOR_OUT(y0, POOL_Y)
+TENSOR_OUT(y1, POOL_Y + 1)
+TENSOR_OUT(y2, POOL_Y + 2)
 PUSH(pool_params)
+
+// Sums or largest of the rows so far, of `count` of them that are valid.
+struct pooled {
+    vec4 sum;
+    uint count;
+};
+
+void add(inout pooled a, vec4 sum, uint count)
+{
+    if (pooling == POOLING_MEAN || a.count == 0) a.sum += sum; // a.sum was 0
+    else if (count > 0) a.sum = max(a.sum, sum);
+    a.count += count;
+}
+
+void store_segment(uint level, uint b, uint j, uint quad, pooled a)
+{
+    if (j >= p.segments[level]) return;
+    const vec4 y = pooling == POOLING_MEAN ? a.sum / float(max(a.count, 1)) : a.sum;
+    const uint at = b * p.y_batch[level] + j * p.y_row + quad;
+    if (level == 0) STORE(y0, POOL_Y, at, y)
+    else if (level == 1) STORE(y1, POOL_Y + 1, at, y)
+    else STORE(y2, POOL_Y + 2, at, y)
+}
+
+// A segment of level 0 from row `first` of X on.
+pooled pool_rows(uint at, uint first, uint valid)
+{
+    pooled a = pooled(vec4(0), min(p.rates[0], valid - min(valid, first)));
+    if (a.count > 0) a.sum = FETCH(x, POOL_X, at);
+    for (uint r = 1; r < a.count; r++) {
+        at += p.x_row;
+        const vec4 row = FETCH(x, POOL_X, at);
+        a.sum = pooling == POOLING_MAX ? max(a.sum, row) : a.sum + row;
+    }
+    return a;
+}
 
 void main()
 {
-    BEGIN_ELEMENT(index, p.batch * p.segments * p.quads);
-    const uint quad = index % p.quads, j = index / p.quads % p.segments;
-    const uint b = index / p.quads / p.segments;
-    const uint first = j * p.rate, valid = WORD(lengths, POOL_LENGTHS, b);
-    const uint count = min(p.rate, valid - min(valid, first));
-    const uint from = b * p.x_batch + first * p.x_row + quad;
-    vec4 sum = vec4(0);
-    if (count > 0) sum = FETCH(x, POOL_X, from);
-    for (uint r = 1; r < count; r++) {
-        const vec4 row = FETCH(x, POOL_X, from + r * p.x_row);
-        sum = pooling == POOLING_MAX ? max(sum, row) : sum + row;
+    const uint top = levels - 1;
+    BEGIN_ELEMENT(index, p.batch * p.segments[top] * p.quads);
+    const uint quad = index % p.quads, row = index / p.quads;
+    const uint j = row % p.segments[top], b = row / p.segments[top];
+    const uint valid = min(SMALL_WORD(lengths, POOL_LENGTHS, b), p.segments[0] * p.rates[0]);
+    const uint first = j * p.rates[top], end = first + p.rates[top];
+    pooled upper[POOL_LEVELS];
+    uint segment[POOL_LEVELS], rows[POOL_LEVELS]; // of upper: its number, rows so far
+    [[unroll]] for (uint l = 0; l < levels; l++) {
+        upper[l] = pooled(vec4(0), 0);
+        segment[l] = j * (p.rates[top] / p.rates[l]);
+        rows[l] = 0;
     }
-    if (pooling == POOLING_MEAN) sum /= float(max(count, 1));
-    STORE(y, POOL_Y, b * p.y_batch + j * p.y_row + quad, sum);
+    for (uint i = first; i < end; i += p.rates[0]) {
+        const pooled a = pool_rows(b * p.x_batch + i * p.x_row + quad, i, valid);
+        store_segment(0, b, segment[0]++, quad, a);
+        [[unroll]] for (uint l = 1; l < levels; l++) {
+            add(upper[l], a.sum, a.count);
+            rows[l] += p.rates[0];
+            if (rows[l] == p.rates[l]) {
+                store_segment(l, b, segment[l]++, quad, upper[l]);
+                upper[l] = pooled(vec4(0), 0);
+                rows[l] = 0;
+            }
+        }
+    }
 }

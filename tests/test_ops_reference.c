@@ -105,11 +105,16 @@ END_TEST
 
 START_TEST(pool)
 {
-    float x[24] = {1, -1, 0, 0, 2, -2, 0, 0, 3, -3, 0, 0, 7, -7, 0, 0, 5, -5}, y[12];
+    float x[24] = {1, -1, 0, 0, 2, -2, 0, 0, 3, -3, 0, 0, 7, -7, 0, 0, 5, -5}, y[12], coarse[8];
     uint32_t lengths[] = {5};
-    struct op_call call = {.op = &op_pool};
-    call.params.pool = (struct pool_params){
-        .batch = 1, .segments = 3, .rate = 2, .quads = 1, .x_batch = 6, .x_row = 1, .y_row = 1};
+    struct op_call call = {.op = &op_pool, .options = {[OPTION_LEVELS] = 1}};
+    call.params.pool = (struct pool_params){.batch = 1,
+                                            .segments = {3, 2},
+                                            .rates = {2, 4},
+                                            .quads = 1,
+                                            .x_batch = 6,
+                                            .x_row = 1,
+                                            .y_row = 1};
     call.tensors[POOL_X] = FLOATS(x);
     call.tensors[POOL_LENGTHS] = WORDS(lengths);
     call.tensors[POOL_Y] = FLOATS(y);
@@ -121,6 +126,11 @@ START_TEST(pool)
     call.options[OPTION_POOLING] = POOLING_MAX;
     op_pool.reference(&call);
     EXPECT(y, 2, -1, 0, 0, 3, -3, 0, 0, 0, 0, 0, 0);
+    call.options[OPTION_LEVELS] = 2;
+    call.options[OPTION_POOLING] = POOLING_MEAN;
+    call.tensors[POOL_Y + 1] = FLOATS(coarse);
+    op_pool.reference(&call);
+    EXPECT(coarse, 2, -2, 0, 0, 0, 0, 0, 0);
 }
 END_TEST
 

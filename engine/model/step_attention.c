@@ -44,11 +44,15 @@ static void project(struct builder *builder, const struct layer_weights *layer, 
                     struct rows *products)
 {
     const struct projections *projections = &builder->weights->projections;
+    uint32_t rates[ATTN_MAX_HEADS];
+    struct rows sources[ATTN_MAX_HEADS + 1] = {x}; /* the first product reads the sequence */
+    for (uint32_t i = 1; i < projections->count; i++)
+        rates[i - 1] = projections->products[i].rate;
+    step_pool(builder, x, rates, projections->count - 1, &sources[1]);
     for (uint32_t i = 0; i < projections->count; i++) {
-        const struct product *product = &projections->products[i];
-        struct rows pooled = step_pool(builder, x, product->rate);
-        products[i] = add_scratch(builder, "projected", pooled.count, product->n4);
-        step_linear(builder, &layer->products[i], pooled, products[i], LINEAR_PLAIN);
+        products[i] =
+            add_scratch(builder, "projected", sources[i].count, projections->products[i].n4);
+        step_linear(builder, &layer->products[i], sources[i], products[i], LINEAR_PLAIN);
     }
 }
 

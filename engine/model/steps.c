@@ -112,26 +112,52 @@ void step_linear(struct builder *builder, const struct linear_weights *weights, 
     call->tensors[LINEAR_C] = c.tensor;
 }
 
-struct rows step_pool(struct builder *builder, struct rows x, uint32_t rate)
+/* Where segments of many rates before it are made with them, the last of a call makes few. */
+#define MAX_POOL_RATIO 16
+
+/* How many of the rates, from the first on, one call can pool. */
+static uint32_t pool_levels(const uint32_t *rates, uint32_t count)
 {
-    if (rate == 1)
-        return x;
-    uint32_t segments = (uint32_t)size_div_up(builder->n, rate);
-    struct rows y = add_scratch(builder, "pooled", builder->batch * segments, x.quads);
+    uint32_t levels = 1;
+    while (levels < size_min(count, POOL_LEVELS) && rates[levels] % rates[levels - 1] == 0 &&
+           rates[levels] / rates[0] <= MAX_POOL_RATIO)
+        levels++;
+    return levels;
+}
+
+static void add_pool(struct builder *builder, struct rows x, const uint32_t *rates, uint32_t levels,
+                     struct rows *pooled)
+{
+    struct pool_params params = {.batch = builder->batch,
+                                 .quads = x.quads,
+                                 .x_batch = builder->n * x.quads,
+                                 .x_row = x.quads,
+                                 .y_row = x.quads};
+    for (uint32_t level = 0; level < levels; level++) {
+        uint32_t segments = (uint32_t)size_div_up(builder->n, rates[level]);
+        params.rates[level] = rates[level];
+        params.segments[level] = segments;
+        params.y_batch[level] = segments * x.quads;
+        pooled[level] = add_scratch(builder, "pooled", builder->batch * segments, x.quads);
+    }
     struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_pool);
-    call->params.pool = (struct pool_params){.batch = builder->batch,
-                                             .segments = segments,
-                                             .rate = rate,
-                                             .quads = x.quads,
-                                             .x_batch = builder->n * x.quads,
-                                             .x_row = x.quads,
-                                             .y_batch = segments * y.quads,
-                                             .y_row = y.quads};
+    call->params.pool = params;
     call->options[OPTION_POOLING] = POOLING_MEAN;
+    call->options[OPTION_LEVELS] = levels;
     call->tensors[POOL_X] = x.tensor;
     call->tensors[POOL_LENGTHS] = builder->encoder->lengths;
-    call->tensors[POOL_Y] = y.tensor;
-    return y;
+    for (uint32_t level = 0; level < levels; level++)
+        call->tensors[POOL_Y + level] = pooled[level].tensor;
+}
+
+void step_pool(struct builder *builder, struct rows x, const uint32_t *rates, uint32_t count,
+               struct rows *pooled)
+{
+    for (uint32_t done = 0; done < count;) {
+        uint32_t levels = pool_levels(&rates[done], count - done);
+        add_pool(builder, x, &rates[done], levels, &pooled[done]);
+        done += levels;
+    }
 }
 
 struct rows step_mean(struct builder *builder, struct rows x)

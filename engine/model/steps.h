@@ -48,8 +48,10 @@ void step_linear(struct builder *builder, const struct linear_weights *weights, 
  * router from its weights, the attention of builder->config, the output projection. */
 void step_attention(struct builder *builder, const struct layer_weights *layer, struct rows x,
                     struct rows out, uint32_t flags);
-/* Means of segments of `rate` rows of each batch row; x itself where rate is 1. */
-struct rows step_pool(struct builder *builder, struct rows x, uint32_t rate);
+/* Means of segments of rates[l] rows of each batch row for l < count, each rate over 1: one op for
+ * rates that follow one another and divide the next. *pooled gets the rows of each. */
+void step_pool(struct builder *builder, struct rows x, const uint32_t *rates, uint32_t count,
+               struct rows *pooled);
 /* The mean of each batch row's valid rows: f32 [batch]. */
 struct rows step_mean(struct builder *builder, struct rows x);
 

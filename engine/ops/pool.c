@@ -1,34 +1,44 @@
-/* pool: Y[b][j] = mean or largest of X[b][j*rate .. min((j+1)*rate, L_b)), column by column; rows
- * of Y from segment ceil(L_b / rate) on are 0. */
+/* pool: Y_l[b][j] = mean or largest of X[b][j*rate_l .. min((j+1)*rate_l, L_b)), column by column,
+ * for one to three levels l of which each pools the one before further; rows of Y_l from segment
+ * ceil(L_b / rate_l) on are 0. */
 #include "ops/example.h"
 #include "ops/reference.h"
 
-static void pool_segment(const struct op_call *call, uint32_t b, uint64_t j)
+static uint32_t top_level(const struct op_call *call)
+{
+    return call->options[OPTION_LEVELS] - 1;
+}
+
+static void pool_segment(const struct op_call *call, uint32_t level, uint32_t b, uint64_t j)
 {
     const struct pool_params *p = &call->params.pool;
-    uint64_t x = 4 * (uint64_t)b * p->x_batch, y = 4 * ((uint64_t)b * p->y_batch + j * p->y_row);
-    uint64_t first = j * p->rate, length = tensor_get_u32(&call->tensors[POOL_LENGTHS], b);
-    uint64_t end = size_min(first + p->rate, length);
+    uint64_t x = 4 * (uint64_t)b * p->x_batch, rate = p->rates[level];
+    uint64_t y = 4 * ((uint64_t)b * p->y_batch[level] + j * p->y_row);
+    uint32_t limit = p->segments[0] * p->rates[0];
+    uint64_t first = j * rate;
+    uint64_t end = size_min(first + rate, tensor_length(&call->tensors[POOL_LENGTHS], b, limit));
     for (uint32_t c = 0; c < 4 * p->quads; c++) {
         double pool = 0;
         if (first < end)
             pool = reference_pool(&call->tensors[POOL_X], x + c, 4 * (uint64_t)p->x_row, first, end,
                                   call->options[OPTION_POOLING]);
-        tensor_set(&call->tensors[POOL_Y], y + c, pool);
+        tensor_set(&call->tensors[POOL_Y + level], y + c, pool);
     }
 }
 
 static void pool_reference(const struct op_call *call)
 {
-    for (uint32_t b = 0; b < call->params.pool.batch; b++)
-        for (uint64_t j = 0; j < call->params.pool.segments; j++)
-            pool_segment(call, b, j);
+    for (uint32_t level = 0; level <= top_level(call); level++)
+        for (uint32_t b = 0; b < call->params.pool.batch; b++)
+            for (uint64_t j = 0; j < call->params.pool.segments[level]; j++)
+                pool_segment(call, level, b, j);
 }
 
 static uint64_t pool_items(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct pool_params *p = &call->params.pool;
-    return size_div_up((uint64_t)p->batch * p->segments * p->quads, candidate->group);
+    uint64_t segments = p->segments[top_level(call)];
+    return size_div_up(p->batch * segments * p->quads, candidate->group);
 }
 
 static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -36,69 +46,79 @@ static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
 {
     const struct op_call *call = span_call(dispatch);
     const struct pool_params *p = &call->params.pool;
-    uint64_t group = span_candidate(dispatch)->group;
-    uint64_t last = (uint64_t)p->batch * p->segments - 1;
+    uint64_t group = span_candidate(dispatch)->group, top = p->rates[top_level(call)];
+    uint64_t segments = p->segments[top_level(call)], last = p->batch * segments - 1;
     uint64_t low = size_min(first * group / p->quads, last);
     uint64_t high = size_min((end_item * group - 1) / p->quads, last);
-    uint64_t rows = index == POOL_X ? p->rate : 1;
     struct span_layout layout = {
-        .batch = p->y_batch, .row = p->y_row, .width = p->quads, .groups = 1, .heads = 1};
+        .batch = p->x_batch, .row = p->x_row, .width = p->quads, .groups = 1, .heads = 1};
+    uint64_t each = top, rows = segments * top; /* rows of a segment of the last level; of all */
     if (index == POOL_LENGTHS) {
         span_whole(dispatch, index, begin, end);
         return;
     }
-    if (index == POOL_X) {
-        layout.batch = p->x_batch;
-        layout.row = p->x_row;
+    if (index >= POOL_Y) {
+        uint32_t level = index - POOL_Y;
+        layout.batch = p->y_batch[level];
+        layout.row = p->y_row;
+        each = top / p->rates[level];
+        rows = p->segments[level];
     }
-    span_rows(&layout, call->tensors[index].type, low / p->segments, high / p->segments,
-              low % p->segments * rows, (high % p->segments + 1) * rows, p->segments * rows, begin,
+    span_rows(&layout, call->tensors[index].type, low / segments, high / segments,
+              low % segments * each, size_min((high % segments + 1) * each, rows), rows, begin,
               end);
 }
 
 static void pool_cost(const struct op_call *call, double *operations, double *bytes)
 {
     const struct pool_params *p = &call->params.pool;
-    double pooled = 4.0 * p->batch * p->segments * p->quads;
-    *operations = pooled * p->rate;
-    *bytes = pooled * (p->rate * element_bytes(call->tensors[POOL_X].type) +
-                       element_bytes(call->tensors[POOL_Y].type));
+    double top = (double)p->segments[top_level(call)] * p->rates[top_level(call)];
+    double numbers = 4.0 * p->batch * p->quads;
+    *operations = numbers * top;
+    *bytes = numbers * top * element_bytes(call->tensors[POOL_X].type);
+    for (uint32_t level = 0; level <= top_level(call); level++)
+        *bytes += numbers * p->segments[level] * element_bytes(call->tensors[POOL_Y].type);
 }
 
 static void pool_example(struct random *random, enum element_type type, struct op_call *call)
 {
     struct pool_params *p = &call->params.pool;
+    uint32_t rate = example_rows(random, 9), rows = rate * example_rows(random, 60);
     p->batch = random_between(random, 1, 3);
-    p->segments = example_rows(random, 60);
-    p->rate = example_rows(random, 9);
     p->quads = example_quads(random);
     call->options[OPTION_POOLING] = random_between(random, POOLING_MEAN, POOLING_MAX);
-    uint32_t rows = p->segments * p->rate;
+    call->options[OPTION_LEVELS] = random_between(random, 1, POOL_LEVELS);
     p->x_row = p->quads + random_between(random, 0, 2);
-    p->x_batch = rows * p->x_row + random_between(random, 0, 2);
     p->y_row = p->quads + random_between(random, 0, 2);
-    p->y_batch = p->segments * p->y_row + random_between(random, 0, 2);
+    p->x_batch = rows * p->x_row + random_between(random, 0, 2);
+    for (uint32_t level = 0; level <= top_level(call); level++) {
+        p->rates[level] = rate;
+        p->segments[level] = (uint32_t)size_div_up(rows, rate);
+        p->y_batch[level] = p->segments[level] * p->y_row + random_between(random, 0, 2);
+        example_tensor(call, POOL_Y + level, type, 4 * (uint64_t)p->batch * p->y_batch[level]);
+        rate *= random_between(random, 1, 3);
+    }
     example_tensor(call, POOL_X, type, 4 * (uint64_t)p->batch * p->x_batch);
     example_tensor(call, POOL_LENGTHS, ELEMENT_U32, p->batch);
-    example_tensor(call, POOL_Y, type, 4 * (uint64_t)p->batch * p->y_batch);
 }
 
 static void pool_prepare(struct random *random, const struct op_call *call)
 {
     const struct pool_params *p = &call->params.pool;
-    example_lengths(random, &call->tensors[POOL_LENGTHS], p->segments * p->rate);
+    example_lengths(random, &call->tensors[POOL_LENGTHS], p->segments[0] * p->rates[0]);
 }
 
 static const struct op_candidate candidates[] = {
     {"flat_texel", SHADER_pool_texel, NEED_TEXEL, CLASS_CPU, 64, {0}, NULL},
+    {"flat_few", SHADER_pool_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {0}, NULL},
     {"flat", SHADER_pool, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
 };
 
 const struct op op_pool = {
     .name = "pool",
-    .tensor_count = 3,
+    .tensor_count = POOL_Y + POOL_LEVELS,
     .params_size = sizeof(struct pool_params),
-    .writes = 1u << POOL_Y,
+    .writes = 1u << POOL_Y | 1u << (POOL_Y + 1) | 1u << (POOL_Y + 2),
     .raw = 1u << POOL_LENGTHS,
     .candidates = candidates,
     .candidate_count = ARRAY_SIZE(candidates),
