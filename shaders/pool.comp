@@ -1,7 +1,7 @@
 #version 450
-// Y_l[b][j] = pool of X[b][j*rate_l .. min((j+1)*rate_l, L_b)); 0 from segment ceil(L_b / rate_l) on.
-// An invocation makes one segment of the last level, of one quad of columns, and those of the levels
-// before that it consists of: X is read once.
+// Y_l[b][j] = pool of X[b][j*rate_l .. min((j+1)*rate_l, L_b)); 0 from segment ceil(L_b / rate_l)
+// on. An invocation makes one segment of the last level, of one quad of columns, and those of the
+// levels before that it consists of: X is read once.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "flat.glsl"
