@@ -1,6 +1,5 @@
 #include "stream_cases.h"
 #include "suites.h"
-#include <stdlib.h>
 #include <string.h>
 
 static int note_progress(void *user, double done)
@@ -15,11 +14,10 @@ static int note_progress(void *user, double done)
 adamra_context *stream_context(struct stream_watch *watch)
 {
     adamra_context *context;
-    const char *validate = getenv("ADAMRA_TEST_VALIDATE");
-    adamra_context_params params = {.max_device_memory = 1 << 20,
-                                    .progress = watch ? note_progress : NULL,
-                                    .user = watch,
-                                    .validate = validate && strcmp(validate, "1") == 0};
+    adamra_context_params params = test_context_params();
+    params.max_device_memory = 1 << 20;
+    params.progress = watch ? note_progress : NULL;
+    params.user = watch;
     ck_assert_int_eq(adamra_context_create(&params, &context), ADAMRA_OK);
     return context;
 }
