@@ -25,7 +25,7 @@ row_limits android-baseline-2021"
     "android-2022|lavapipe, Android Baseline 2022|kernels, attention, models|\
 row_limits android-baseline-2022"
     "validation|Khronos layer: core, synchronization|all suites|row_validated"
-    "gpu-assisted|Khronos layer: GPU-assisted|kernels, attention, models|row_gpu_assisted"
+    "gpu-assisted|Khronos layer: GPU-assisted|kernels for GPUs, models|row_gpu_assisted"
     "practices|Khronos layer: best practices|kernels, attention, models|row_practices"
     "threads|lavapipe, SwiftShader: TSan|contexts in threads|row_threads"
     "soak|lavapipe x86-64|10,000 attentions|row_soak"

@@ -66,8 +66,12 @@ run_advised() # CHECK[:CHECK...]
     return $rc
 }
 
+# The kernels for GPUs, hardly optimised: the layer guards every access, and of the CPUs' unrolled
+# loads LLVM then makes code for a minute a kernel.
 row_gpu_assisted()
 {
+    local -x ADAMRA_LIMITS=subgroup_shuffle=0 GALLIVM_PERF=nopt
+    local -x MESA_SHADER_CACHE_DIR=$build/shader-cache-guarded
     run_advised VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT
 }
 
