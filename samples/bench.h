@@ -32,7 +32,7 @@ struct bench_row {
     double ms_min, ms_median, ms_p95, ms_max; /* the rest is 0 unless ok */
     double *samples_ms;
     size_t sample_count;
-    double host_ms_median, first_ms;
+    double host_ms_median, first_ms, first_warm_ms;
     double tokens_per_s, ns_per_token;
     double operations, bytes, gflops, gbytes_per_s;
     double limit_share;

@@ -39,6 +39,7 @@ static const struct bench_field row_fields[] = {
     RESULT(samples_ms, FIELD_SAMPLES, FIELD_OK),
     RESULT(host_ms_median, FIELD_REAL, FIELD_MAYBE_OK),
     RESULT(first_ms, FIELD_REAL, FIELD_MAYBE_OK),
+    RESULT(first_warm_ms, FIELD_REAL, FIELD_MAYBE_OK),
     RESULT(tokens_per_s, FIELD_REAL, FIELD_MAYBE_OK),
     RESULT(ns_per_token, FIELD_REAL, FIELD_MAYBE_OK),
     RESULT(operations, FIELD_REAL, FIELD_MAYBE_OK),

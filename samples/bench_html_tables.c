@@ -127,6 +127,7 @@ static const struct {
     {"samples_ms", "runs", NULL},
     {"host_ms_median", "host ms", text_number},
     {"first_ms", "first ms", text_number},
+    {"first_warm_ms", "first, warm", text_number},
     {"tokens_per_s", "tokens/s", text_si},
     {"ns_per_token", "ns/token", text_number},
     {"gflops", "GFLOP/s", text_number},

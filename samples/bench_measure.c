@@ -257,17 +257,42 @@ static void drop(struct subject *subjects, uint32_t count)
     }
 }
 
+static bool is_done(const struct bench_run *run, const struct subject *subject)
+{
+    return subject->row.status != ROW_OK || (subject->ready && is_timed(run, subject));
+}
+
+/* What a row has besides its times: measured when no other memory is taken. Where memory is short
+ * all the same, or after Ctrl-C, the row does without. */
+static status complete(struct bench_run *run, const struct subject *subject)
+{
+    struct bench_row *row = &run->results.rows[subject->index];
+    status result = STATUS_OK;
+    if (row->status == ROW_OK && !cli_interrupted()) {
+        result = bench_first_warm(run, &subject->spec, &row->first_warm_ms);
+    }
+    if (result != STATUS_OK && !is_skip(result)) {
+        return result;
+    }
+    bench_show_row(run, subject);
+    return STATUS_OK;
+}
+
 /* Times what is alive, makes rows of what is done, and frees all. */
 static status finish_batch(struct bench_run *run, struct subject *subjects, uint32_t count)
 {
     status result = time_batch(run, subjects, count);
     for (uint32_t i = 0; i < count && result == STATUS_OK; i++) {
-        const struct subject *subject = &subjects[i];
-        if (subject->row.status != ROW_OK || (subject->ready && is_timed(run, subject))) {
+        if (is_done(run, &subjects[i])) {
             result = bench_add_row(run, &subjects[i]);
         }
     }
     drop(subjects, count);
+    for (uint32_t i = 0; i < count && result == STATUS_OK && !run->probing; i++) {
+        if (is_done(run, &subjects[i])) {
+            result = complete(run, &subjects[i]);
+        }
+    }
     return result;
 }
 

@@ -23,8 +23,13 @@ void progress_add(struct progress *progress, const char *what, const struct benc
     }
     progress_end(progress);
     if (row->status == ROW_OK) {
-        fprintf(stderr, "%s: %.4g ms, %zu runs, %.3g GFLOP/s, %.3g GB/s\n", what, row->ms_median,
-                row->sample_count, row->gflops, row->gbytes_per_s);
+        fprintf(stderr, "%s: %.4g ms, %.4g with the host's part, %.4g the first time", what,
+                row->ms_median, row->host_ms_median, row->first_ms);
+        if (row->first_warm_ms > 0) {
+            fprintf(stderr, ", %.4g with kept pipelines", row->first_warm_ms);
+        }
+        fprintf(stderr, "; %zu runs, %.3g GFLOP/s, %.3g GB/s\n", row->sample_count, row->gflops,
+                row->gbytes_per_s);
     } else {
         fprintf(stderr, "%s: %s, %s\n", what, bench_status_names[row->status], row->reason);
     }

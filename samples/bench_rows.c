@@ -253,17 +253,20 @@ void bench_fill_shares(struct bench_run *run, size_t first_row)
 
 status bench_add_row(struct bench_run *run, struct subject *subject)
 {
-    char title[128];
     status result = subject->row.status == ROW_OK ? fill_times(run, subject) : STATUS_OK;
     if (result == STATUS_OK) {
         result = keep_row(run, &subject->row);
     }
-    if (result == STATUS_OK && run->options->profile && subject->ready && !run->probing) {
-        result = profile(run, subject);
-    }
     if (result == STATUS_OK && !run->probing) {
-        progress_add(&run->progress, bench_title(&subject->row, title, sizeof(title)),
-                     &subject->row);
+        subject->index = run->results.row_count - 1;
+        result = run->options->profile && subject->ready ? profile(run, subject) : STATUS_OK;
     }
     return result;
+}
+
+void bench_show_row(struct bench_run *run, const struct subject *subject)
+{
+    const struct bench_row *row = &run->results.rows[subject->index];
+    char title[128];
+    progress_add(&run->progress, bench_title(row, title, sizeof(title)), row);
 }

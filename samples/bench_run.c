@@ -224,20 +224,22 @@ static status add_device(struct bench_run *run)
     return STATUS_OK;
 }
 
-/* The folder of the model that comes with the program. */
-static const char *default_model(void)
+/* Unless one is given, that of the model that comes with the program. */
+const char *bench_model_folder(const struct bench_run *run)
 {
-    return access(ADAMRA_MODEL_DIR "/config.json", R_OK) == 0 ? ADAMRA_MODEL_DIR
-                                                              : ADAMRA_MODEL_SOURCE;
+    bool installed = access(ADAMRA_MODEL_DIR "/config.json", R_OK) == 0;
+    return run->options->model ? run->options->model
+           : installed         ? ADAMRA_MODEL_DIR
+                               : ADAMRA_MODEL_SOURCE;
 }
 
 static status load_model(struct bench_run *run, enum element_type type)
 {
-    const char *folder = run->options->model ? run->options->model : default_model();
     if (run->options->pass != PASS_ENCODER || run->models[type]) {
         return STATUS_OK;
     }
-    return bench_model_load(&run->log, run->device, folder, type, &run->models[type]);
+    return bench_model_load(&run->log, run->device, bench_model_folder(run), type,
+                            &run->models[type]);
 }
 
 static status run_combinations(struct bench_run *run)
@@ -297,8 +299,8 @@ static void cancel_run(void *device)
 
 static status run_device(struct bench_run *run, const char *select)
 {
-    const struct gpu_device_params params = {.select = select,
-                                             .limits = run->options->common.limits};
+    const struct gpu_device_params params = {
+        .select = select, .limits = run->options->common.limits, .store = warm_saves(&run->warm)};
     status result = gpu_device_create(&run->log, &params, &run->device);
     if (result == STATUS_OK) {
         cli_on_interrupt(cancel_run, run->device);
@@ -315,6 +317,7 @@ static status run_device(struct bench_run *run, const char *select)
     }
     gpu_device_destroy(run->device);
     run->device = NULL;
+    warm_finish(&run->warm);
     return result;
 }
 

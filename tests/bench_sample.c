@@ -41,6 +41,7 @@ static void fill_figures(struct bench_row *row, double ms)
     row->ms_max = row->samples_ms[SAMPLES - 1];
     row->host_ms_median = ms + 0.25;
     row->first_ms = ms + 12.5;
+    row->first_warm_ms = ms + 2.5;
     row->tokens_per_s = (double)row->n / ms * 1e3;
     row->ns_per_token = row->n ? ms * 1e6 / (double)row->n : 0;
     row->operations = 4.0 * 64 * (double)(row->n + 1);

@@ -125,6 +125,7 @@ static void expect_measured(const json_t *device, const json_t *row)
     ck_assert_uint_ge(json_array_size(json_object_get(row, "samples_ms")), 2);
     ck_assert_double_gt(number(row, "host_ms_median"), 0);
     ck_assert_double_gt(number(row, "first_ms"), 0);
+    ck_assert_double_gt(number(row, "first_warm_ms"), 0);
     expect_limit_share(device, row);
     ck_assert_double_eq_tol(number(row, "gflops"), number(row, "operations") / median * 1e-6,
                             1e-6 * number(row, "gflops"));
