@@ -1,6 +1,7 @@
 /* limits_results: attentions and a model under lowered limits give the same bits. */
 #include "api/context.h"
 #include "attention_cases.h"
+#include "gpu/memory.h"
 #include "model_cases.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,13 +51,19 @@ static const struct {
     {"bigbird", ADAMRA_TOP1, ADAMRA_ROUTER_LOGITS, 0, ADAMRA_F32, 1},
 };
 
-static adamra_context *open_context(const char *limits, const char *candidate)
+/* ---- one device for all ---- */
+
+/* Kernels are compiled once: limits are lowered on the device that has them, which gets new memory,
+ * as if it had been opened so. */
+static adamra_context *shared;
+static struct gpu_features own_features;
+
+static adamra_context *open_context(const char *limits)
 {
     adamra_context_params params = test_context_params();
     adamra_context *context;
     params.limits = limits;
     ck_assert_msg(adamra_context_create(&params, &context) == ADAMRA_OK, "%s", limits);
-    adamra_context_force(context, candidate);
     return context;
 }
 
@@ -65,6 +72,44 @@ static void close_context(adamra_context *context)
     ck_assert_uint_eq(adamra_validation_errors(context), 0);
     adamra_context_destroy(context);
 }
+
+static void open_shared(void)
+{
+    shared = open_context(NULL);
+    own_features = shared->device->features;
+}
+
+static void close_shared(void)
+{
+    close_context(shared);
+}
+
+static void lower(const char *limits, const char *candidate)
+{
+    struct gpu_device *device = shared->device;
+    device->limits = device->info.limits;
+    device->features = own_features;
+    if (limits)
+        ck_assert_int_eq(gpu_limits_lower(&shared->log, limits, &device->limits, &device->features),
+                         STATUS_OK);
+    ck_assert_uint_eq(gpu_memory_used(device), 0);
+    gpu_memory_destroy(device);
+    ck_assert_int_eq(gpu_memory_create(device), STATUS_OK);
+    adamra_context_force(shared, candidate);
+}
+
+START_TEST(a_context_has_the_same_limits)
+{
+    adamra_context *context = open_context(lowerings[_i].lowered);
+    lower(lowerings[_i].lowered, NULL);
+    ck_assert_mem_eq(&context->device->limits, &shared->device->limits, sizeof(struct gpu_limits));
+    ck_assert_mem_eq(&context->device->features, &shared->device->features,
+                     sizeof(struct gpu_features));
+    close_context(context);
+}
+END_TEST
+
+/* ---- results ---- */
 
 static void draw_shape(struct attention_case *c, size_t shape, struct random *random)
 {
@@ -88,24 +133,22 @@ static void draw_shape(struct attention_case *c, size_t shape, struct random *ra
 START_TEST(attention_does_not_depend_on_limits)
 {
     struct random random = random_seed(test_seed() + 8);
-    adamra_context *base = open_context(lowerings[_i].base, lowerings[_i].candidate);
-    adamra_context *lowered = open_context(lowerings[_i].lowered, lowerings[_i].candidate);
     for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
         struct attention_case c;
         struct attention_result expected, found;
         draw_shape(&c, i, &random);
         attention_result_init(&expected, &c);
         attention_result_init(&found, &c);
-        attention_case_run(base, &c, shapes[i].type, &expected, NULL);
-        attention_case_run(lowered, &c, shapes[i].type, &found, NULL);
+        lower(lowerings[_i].base, lowerings[_i].candidate);
+        attention_case_run(shared, &c, shapes[i].type, &expected, NULL);
+        lower(lowerings[_i].lowered, lowerings[_i].candidate);
+        attention_case_run(shared, &c, shapes[i].type, &found, NULL);
         ck_assert_msg(!memcmp(expected.y, found.y, attention_case_outputs(&c) * sizeof(float)),
                       "%s: %s changes y", c.name, lowerings[_i].name);
         attention_result_finish(&expected);
         attention_result_finish(&found);
         attention_case_finish(&c);
     }
-    close_context(base);
-    close_context(lowered);
 }
 END_TEST
 
@@ -132,17 +175,16 @@ START_TEST(model_does_not_depend_on_limits)
     if (!lowerings[_i].model)
         return;
     struct model_cases cases = model_cases_load(test_path("golden/langid_cases.safetensors"));
-    adamra_context *base = open_context(lowerings[_i].base, lowerings[_i].candidate);
-    adamra_context *lowered = open_context(lowerings[_i].lowered, lowerings[_i].candidate);
     size_t count;
-    float *expected = run_model(base, &cases, &count), *found = run_model(lowered, &cases, &count);
+    lower(lowerings[_i].base, lowerings[_i].candidate);
+    float *expected = run_model(shared, &cases, &count);
+    lower(lowerings[_i].lowered, lowerings[_i].candidate);
+    float *found = run_model(shared, &cases, &count);
     ck_assert_msg(!memcmp(expected, found, count * sizeof(float)), "%s changes logits",
                   lowerings[_i].name);
     free(expected);
     free(found);
     model_cases_finish(&cases);
-    close_context(base);
-    close_context(lowered);
 }
 END_TEST
 
@@ -160,6 +202,8 @@ Suite *limits_results_suite(void)
 {
     Suite *suite = suite_create("limits_results");
     TCase *results = tcase_create("results");
+    tcase_add_unchecked_fixture(results, open_shared, close_shared);
+    tcase_add_loop_test(results, a_context_has_the_same_limits, 0, ARRAY_SIZE(lowerings));
     tcase_add_loop_test(results, attention_does_not_depend_on_limits, 0, ARRAY_SIZE(lowerings));
     tcase_add_loop_test(results, model_does_not_depend_on_limits, 0, ARRAY_SIZE(lowerings));
     tcase_add_test(results, wrong_limits_open_no_context);
