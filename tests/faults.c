@@ -21,7 +21,7 @@ struct pending {
 };
 
 static struct {
-    bool watched;
+    bool watched, coherent, overlap, paused;
     uint32_t classes; /* 0: disarmed */
     uint32_t countdown, error;
     VkResult result;
@@ -48,6 +48,21 @@ void faults_watch(bool on)
     state.watched = on;
 }
 
+void faults_keep_coherent(bool on)
+{
+    state.coherent = on;
+}
+
+bool faults_coherent(void)
+{
+    return state.coherent;
+}
+
+void faults_expect_overlap(bool on)
+{
+    state.overlap = on;
+}
+
 bool faults_watched(void)
 {
     return state.watched;
@@ -72,6 +87,11 @@ void faults_disarm(void)
     state.lost = false;
 }
 
+void faults_pause(bool on)
+{
+    state.paused = on;
+}
+
 const char *faults_failed(void)
 {
     return state.failed;
@@ -84,7 +104,7 @@ uint32_t faults_total(void)
 
 bool faults_next(uint32_t class, const char *name)
 {
-    if (!(state.classes & class) || state.failed || state.countdown-- > 0)
+    if (!(state.classes & class) || state.paused || state.failed || state.countdown-- > 0)
         return false;
     state.failed = name;
     state.total++;
@@ -94,7 +114,7 @@ bool faults_next(uint32_t class, const char *name)
 /* A device that is lost does nothing any more: what runs is waited for, since it will be freed. */
 VkResult faults_result(const char *name, uint32_t class, uint32_t errors)
 {
-    if (state.lost)
+    if (state.lost && !state.paused)
         return errors & LOST ? VK_ERROR_DEVICE_LOST : VK_SUCCESS;
     if (!(errors & state.error) || !faults_next(class, name))
         return VK_SUCCESS;
@@ -136,6 +156,11 @@ const char *faults_misuse(void)
 }
 
 /* ---- what is in flight ---- */
+
+bool faults_in_use(void)
+{
+    return state.pending_count > 0 && !state.overlap;
+}
 
 bool faults_pending(void)
 {

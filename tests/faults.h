@@ -22,12 +22,17 @@ enum fault_class {
 void faults_reset(void);
 /* Devices that are opened from now on can fail, and their objects are counted. */
 void faults_watch(bool on);
+/* Of devices that are opened from now on some memory is coherent, as imports need: else none is,
+ * and the engine has to flush what it maps. */
+void faults_keep_coherent(bool on);
 /* The call number `index`, from 0, of those in `classes` that may return `error` does so without
  * doing anything; for FAULT_HOST `error` is not used. After VK_ERROR_DEVICE_LOST all calls that may
  * return it do, until faults_arm or faults_disarm. */
 void faults_arm(uint32_t classes, uint32_t index, VkResult error);
 /* Nothing fails any more. */
 void faults_disarm(void);
+/* Calls of a program around the engine: while it is on, none is counted or fails. */
+void faults_pause(bool on);
 /* The function that was made to fail since faults_arm; NULL: none, there were fewer calls. */
 const char *faults_failed(void);
 /* All failures so far, for the report. */
@@ -39,6 +44,9 @@ int32_t faults_alive(void);
  * too: off around them. Memory of other libraries counts when it is freed only. */
 void faults_count_allocations(bool on);
 int64_t faults_allocations(void);
+/* Of several runs at a time one may end while others go on: what is destroyed meanwhile is told
+ * from what is in use for fences and command buffers only. */
+void faults_expect_overlap(bool on);
 /* The first rule that was broken: an object that the device might still have used was reset, used
  * again or destroyed. NULL: none. */
 const char *faults_misuse(void);

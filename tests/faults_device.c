@@ -16,6 +16,14 @@ static void expect_idle_command(VkCommandBuffer command, const char *name)
         faults_misused(name);
 }
 
+/* Of a fence it is known; a module is not used any more once there are pipelines of it. */
+static bool is_in_use(const char *name, VkFence fence)
+{
+    if (strcmp(name, "Fence") == 0)
+        return faults_pending_fence(fence);
+    return strcmp(name, "ShaderModule") != 0 && faults_in_use();
+}
+
 /* ---- objects: vkCreateX and vkDestroyX, all of one form ---- */
 
 #define OBJECTS(ROW)                                                                               \
@@ -46,7 +54,7 @@ static void expect_idle_command(VkCommandBuffer command, const char *name)
     static VKAPI_ATTR void VKAPI_CALL wrap_Destroy##name(VkDevice device, Vk##name object,         \
                                                          const VkAllocationCallbacks *allocator)   \
     {                                                                                              \
-        if (object && faults_pending())                                                            \
+        if (object && is_in_use(#name, (VkFence)object))                                           \
             faults_misused("vkDestroy" #name);                                                     \
         faults_count(-(object != VK_NULL_HANDLE));                                                 \
         real_Destroy##name(device, object, allocator);                                             \
@@ -74,6 +82,10 @@ SIMPLE(EndCommandBuffer, HOST | DEVICE, (VkCommandBuffer command), (command))
 SIMPLE(FlushMappedMemoryRanges, HOST | DEVICE,
        (VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges),
        (device, count, ranges))
+SIMPLE(GetMemoryHostPointerPropertiesEXT, HOST,
+       (VkDevice device, VkExternalMemoryHandleTypeFlagBits type, const void *data,
+        VkMemoryHostPointerPropertiesEXT *out),
+       (device, type, data, out))
 SIMPLE(GetPipelineCacheData, HOST | DEVICE,
        (VkDevice device, VkPipelineCache cache, size_t *size, void *data),
        (device, cache, size, data))
@@ -84,6 +96,9 @@ SIMPLE(GetQueryPoolResults, HOST | DEVICE | LOST,
 SIMPLE(InvalidateMappedMemoryRanges, HOST | DEVICE,
        (VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges),
        (device, count, ranges))
+SIMPLE(MergePipelineCaches, HOST | DEVICE,
+       (VkDevice device, VkPipelineCache target, uint32_t count, const VkPipelineCache *sources),
+       (device, target, count, sources))
 SIMPLE(MapMemory, HOST | DEVICE | MAP,
        (VkDevice device, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize size,
         VkMemoryMapFlags flags, void **data),
@@ -106,7 +121,7 @@ static PFN_vkFreeMemory real_FreeMemory;
 static VKAPI_ATTR void VKAPI_CALL wrap_FreeMemory(VkDevice device, VkDeviceMemory memory,
                                                   const VkAllocationCallbacks *allocator)
 {
-    if (memory && faults_pending())
+    if (memory && faults_in_use())
         faults_misused("vkFreeMemory");
     faults_count(-(memory != VK_NULL_HANDLE));
     real_FreeMemory(device, memory, allocator);
@@ -167,7 +182,7 @@ static PFN_vkDestroyPipeline real_DestroyPipeline;
 static VKAPI_ATTR void VKAPI_CALL wrap_DestroyPipeline(VkDevice device, VkPipeline pipeline,
                                                        const VkAllocationCallbacks *allocator)
 {
-    if (pipeline && faults_pending())
+    if (pipeline && faults_in_use())
         faults_misused("vkDestroyPipeline");
     faults_count(-(pipeline != VK_NULL_HANDLE));
     real_DestroyPipeline(device, pipeline, allocator);
@@ -251,10 +266,12 @@ static const struct row rows[] = {
         FUNCTION(AllocateMemory) FUNCTION(BeginCommandBuffer) FUNCTION(BindBufferMemory)
             FUNCTION(CreateComputePipelines) FUNCTION(DestroyPipeline) FUNCTION(DeviceWaitIdle)
                 FUNCTION(EndCommandBuffer) FUNCTION(FlushMappedMemoryRanges)
-                    FUNCTION(FreeCommandBuffers) FUNCTION(FreeMemory) FUNCTION(GetPipelineCacheData)
-                        FUNCTION(GetQueryPoolResults) FUNCTION(InvalidateMappedMemoryRanges)
-                            FUNCTION(MapMemory) FUNCTION(QueueSubmit) FUNCTION(QueueWaitIdle)
-                                FUNCTION(ResetFences) FUNCTION(WaitForFences)};
+                    FUNCTION(FreeCommandBuffers) FUNCTION(FreeMemory)
+                        FUNCTION(GetMemoryHostPointerPropertiesEXT) FUNCTION(GetPipelineCacheData)
+                            FUNCTION(GetQueryPoolResults) FUNCTION(InvalidateMappedMemoryRanges)
+                                FUNCTION(MapMemory) FUNCTION(MergePipelineCaches)
+                                    FUNCTION(QueueSubmit) FUNCTION(QueueWaitIdle)
+                                        FUNCTION(ResetFences) FUNCTION(WaitForFences)};
 
 PFN_vkVoidFunction faults_device_function(const char *name, PFN_vkVoidFunction real)
 {

@@ -13,6 +13,7 @@ bool faults_next(uint32_t class, const char *name);
 VkResult faults_result(const char *name, uint32_t class, uint32_t errors);
 
 bool faults_watched(void);
+bool faults_coherent(void);
 
 /* The device that what runs on is waited for; NULL: none. */
 void faults_set_device(VkDevice device);
@@ -25,6 +26,8 @@ void faults_misused(const char *name);
 
 /* Whether anything is, that was submitted with the fence or has the command buffer. */
 bool faults_pending(void);
+/* Whether an object of another kind may be in use. */
+bool faults_in_use(void);
 bool faults_pending_fence(VkFence fence);
 bool faults_pending_command(VkCommandBuffer command);
 void faults_submitted(VkFence fence, VkCommandBuffer command);

@@ -65,13 +65,13 @@ static VKAPI_ATTR void VKAPI_CALL wrap_DestroyDebugUtilsMessengerEXT(
     real_DestroyDebugUtilsMessengerEXT(instance, messenger, allocator);
 }
 
-/* No memory is coherent, so that the engine has to flush what it maps. */
+/* No memory is coherent where it need not be, so that the engine has to flush what it maps. */
 static PFN_vkGetPhysicalDeviceMemoryProperties2 real_GetPhysicalDeviceMemoryProperties2;
 static VKAPI_ATTR void VKAPI_CALL wrap_GetPhysicalDeviceMemoryProperties2(
     VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *out)
 {
     real_GetPhysicalDeviceMemoryProperties2(physical, out);
-    for (uint32_t i = 0; i < out->memoryProperties.memoryTypeCount; i++)
+    for (uint32_t i = 0; i < out->memoryProperties.memoryTypeCount && !faults_coherent(); i++)
         out->memoryProperties.memoryTypes[i].propertyFlags &=
             ~(VkMemoryPropertyFlags)VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 }

@@ -3,11 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MODEL "golden/encoder_adamra"
-
 /* ---- attention over host memory ---- */
 
-static adamra_status create_attention(struct work *work)
+adamra_status work_create_attention(struct work *work)
 {
     return adamra_attention_create(work->context, &work->attention.params, &work->object);
 }
@@ -19,7 +17,8 @@ static adamra_status run_attention(struct work *work)
     return adamra_attention_run(work->object, &io, &timing);
 }
 
-static const work_step attention_steps[] = {create_attention, run_attention, run_attention, NULL};
+static const work_step attention_steps[] = {work_create_attention, run_attention, run_attention,
+                                            NULL};
 
 /* ---- attention over buffers ---- */
 
@@ -35,7 +34,7 @@ static float *buffer_floats(const struct work *work, uint32_t index, size_t *cou
     return floats[index];
 }
 
-static adamra_status create_buffers(struct work *work)
+adamra_status work_create_buffers(struct work *work)
 {
     adamra_status result = ADAMRA_OK;
     for (uint32_t i = 0; i < WORK_BUFFERS && !result; i++) {
@@ -47,7 +46,7 @@ static adamra_status create_buffers(struct work *work)
     return result;
 }
 
-static adamra_status write_buffers(struct work *work)
+adamra_status work_write_buffers(struct work *work)
 {
     adamra_status result = ADAMRA_OK;
     for (uint32_t i = 0; i < WORK_BUFFERS - 1 && !result; i++) {
@@ -58,7 +57,7 @@ static adamra_status write_buffers(struct work *work)
     return result;
 }
 
-static adamra_status run_on_buffers(struct work *work)
+adamra_attention_io work_buffer_io(const struct work *work)
 {
     adamra_attention_io io = attention_case_io(&work->attention, &work->result);
     adamra_tensor *const tensors[] = {&io.q, &io.k, &io.v, &io.router_logits};
@@ -66,24 +65,31 @@ static adamra_status run_on_buffers(struct work *work)
         if (tensors[i]->data)
             *tensors[i] = (adamra_tensor){.buffer = work->buffers[i]};
     io.y = (adamra_output){.buffer = work->buffers[WORK_BUFFERS - 1]};
+    return io;
+}
+
+adamra_status work_run_on_buffers(struct work *work)
+{
+    const adamra_attention_io io = work_buffer_io(work);
     return adamra_attention_run(work->object, &io, NULL);
 }
 
-static adamra_status read_buffer(struct work *work)
+adamra_status work_read_buffer(struct work *work)
 {
     size_t count;
     float *floats = buffer_floats(work, WORK_BUFFERS - 1, &count);
     return adamra_buffer_read(work->buffers[WORK_BUFFERS - 1], 0, floats, 4 * count);
 }
 
-static const work_step buffer_steps[] = {create_attention, create_buffers, write_buffers,
-                                         run_on_buffers,   read_buffer,    NULL};
+static const work_step buffer_steps[] = {work_create_attention, work_create_buffers,
+                                         work_write_buffers,    work_run_on_buffers,
+                                         work_read_buffer,      NULL};
 
 /* ---- a model ---- */
 
-static adamra_status load_model(struct work *work)
+adamra_status work_load_model(struct work *work)
 {
-    return adamra_model_load(work->context, test_path(MODEL), NULL, &work->model);
+    return adamra_model_load(work->context, test_path(WORK_MODEL), NULL, &work->model);
 }
 
 static adamra_status run_model(struct work *work)
@@ -93,7 +99,7 @@ static adamra_status run_model(struct work *work)
                             work->logits, NULL);
 }
 
-static const work_step model_steps[] = {load_model, run_model, run_model, NULL};
+static const work_step model_steps[] = {work_load_model, run_model, run_model, NULL};
 
 /* ---- all of them ---- */
 
@@ -103,7 +109,15 @@ const struct work_kind work_kinds[] = {
     {"softmax", attention_steps, "softmax", ADAMRA_ROUTER_LOGITS},
     {"bigbird", attention_steps, "bigbird", ADAMRA_ROUTER_LOGITS},
     {"buffers", buffer_steps, "adamra", ADAMRA_ROUTER_LOGITS},
+    {"streamed", attention_steps, "adamra", ADAMRA_ROUTER_WEIGHT, 300, 500, .memory = 131072,
+     .overlaps = true},
+    {"host memory", attention_steps, "linear", ADAMRA_ROUTER_LOGITS, 4096, 16, 64, 4,
+     .imports = true},
+    {"imported", work_import_steps, "adamra", ADAMRA_ROUTER_LOGITS, .imports = true},
+    {"recorded", work_record_steps, "adamra", ADAMRA_ROUTER_WEIGHT},
     {"model", model_steps, NULL, ADAMRA_ROUTER_LOGITS},
+    {"model in little memory", model_steps, NULL, ADAMRA_ROUTER_LOGITS, .memory = 800000},
+    {"recorded model", work_record_model_steps, NULL, ADAMRA_ROUTER_LOGITS},
 };
 const uint32_t work_count = ARRAY_SIZE(work_kinds);
 
@@ -118,10 +132,10 @@ static void init_attention(struct work *work, const struct work_kind *kind)
     c->params = (adamra_attention_params){.kind = kind->attention,
                                           .batch = 2,
                                           .groups = 1,
-                                          .queries = 40,
-                                          .keys = 40,
-                                          .key_width = 6,
-                                          .value_width = 7,
+                                          .queries = kind->queries ? kind->queries : 40,
+                                          .keys = kind->keys ? kind->keys : 40,
+                                          .key_width = kind->key_width ? kind->key_width : 6,
+                                          .value_width = kind->value_width ? kind->value_width : 7,
                                           .heads = heads ? 2 : 1,
                                           .router = kind->router};
     c->rates[0] = 1;
@@ -131,16 +145,23 @@ static void init_attention(struct work *work, const struct work_kind *kind)
         c->params.bigbird = &c->bigbird;
     attention_case_draw(c, &random, true);
     attention_result_init(&work->result, c);
+    if (!c->head)
+        return;
+    /* What a recording has not, and a run writes. */
+    memcpy(work->result.head, c->head, attention_case_queries(c) * sizeof(*c->head));
+    memcpy(work->result.prob, c->prob, attention_case_queries(c) * sizeof(*c->prob));
 }
 
 void work_init(struct work *work, const struct work_kind *kind, adamra_context *context)
 {
     *work = (struct work){.kind = kind, .context = context};
     if (kind->attention) {
+        work->pages = aligned_alloc(WORK_PAGE, WORK_BUFFERS * WORK_PAGE);
+        ck_assert_ptr_nonnull(work->pages);
         init_attention(work, kind);
         return;
     }
-    work->cases = model_cases_load(model_file(MODEL, "cases.safetensors"));
+    work->cases = model_cases_load(model_file(WORK_MODEL, "cases.safetensors"));
     work->logits = calloc((size_t)work->cases.batch * work->cases.num_labels, sizeof(float));
     ck_assert_ptr_nonnull(work->logits);
 }
@@ -173,6 +194,7 @@ bool work_is_right(struct work *work)
 
 void work_release(struct work *work)
 {
+    work_release_recording(work);
     adamra_attention_destroy(work->object);
     adamra_model_destroy(work->model);
     for (uint32_t i = 0; i < WORK_BUFFERS; i++)
@@ -191,6 +213,7 @@ void work_finish(struct work *work)
         model_cases_finish(&work->cases);
     }
     free(work->logits);
+    free(work->pages);
     free(work->expected);
 }
 
@@ -200,15 +223,17 @@ uint32_t work_others_than(struct work *work, adamra_status code)
     adamra_model *model = NULL;
     adamra_attention *attention = NULL;
     uint32_t others = adamra_buffer_create(work->context, 64, &buffer) != code;
-    others += adamra_model_load(work->context, test_path(MODEL), NULL, &model) != code;
+    others += adamra_model_load(work->context, test_path(WORK_MODEL), NULL, &model) != code;
     others += adamra_attention_create(work->context, &work->attention.params, &attention) != code;
     adamra_buffer_destroy(buffer);
     adamra_model_destroy(model);
     adamra_attention_destroy(attention);
+    if (work->recording)
+        others += work_record_again(work) != code;
     if (work->buffers[WORK_BUFFERS - 1])
-        others += (write_buffers(work) != code) + (read_buffer(work) != code);
+        others += (work_write_buffers(work) != code) + (work_read_buffer(work) != code);
     if (work->object && work->buffers[WORK_BUFFERS - 1])
-        others += run_on_buffers(work) != code;
+        others += work_run_on_buffers(work) != code;
     if (work->object)
         others += run_attention(work) != code;
     if (work->model)

@@ -43,6 +43,7 @@
     ROW(cli) \
     ROW(cli_files) \
     ROW(faults) \
+    ROW(faults_cache) \
     ROW(soak) \
     ROW(threads) \
     ROW(bench) \
