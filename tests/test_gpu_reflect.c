@@ -1,4 +1,5 @@
 /* gpu_reflect: what modules say of themselves, and modules that lie. */
+#include "gpu/needs.h"
 #include "gpu/spirv.h"
 #include "gpu_cases.h"
 #include "ops/random.h"
@@ -50,6 +51,38 @@ START_TEST(linear_is_reflected_exactly)
     ck_assert_uint_eq(texel.kinds[LINEAR_C], GPU_BINDING_STORAGE);
     ck_assert_uint_eq(texel.local_size_id[0], ID_GROUP);
     ck_assert_uint_eq(texel.local_size_id[1], UINT32_MAX);
+}
+END_TEST
+
+/* A frozen module says the same of itself, with values of its own in place of constants. */
+START_TEST(frozen_modules_are_plain)
+{
+    const uint32_t values[GPU_MAX_CONSTANTS] = {
+        [ID_GROUP] = 32, [ID_TILE] = 8, [ID_TILE + 1] = 8, [ID_TILE + 2] = 16, [ID_TILE + 3] = 2};
+    size_t count, frozen_count;
+    const uint32_t *words = gpu_shader_words((enum gpu_shader)_i, &count);
+    uint32_t *frozen, bytes, frozen_bytes;
+    struct gpu_reflection before, after;
+    ck_assert_ok(spirv_freeze(test_logger(), words, count, values, ARRAY_SIZE(values), &frozen,
+                              &frozen_count));
+    ck_assert_uint_le(frozen_count, count);
+    for (size_t at = SPIRV_HEADER; at < frozen_count; at += frozen[at] >> 16)
+        ck_assert_msg((frozen[at] & 0xffff) < SPIRV_SPEC_CONSTANT_TRUE ||
+                          (frozen[at] & 0xffff) > SPIRV_SPEC_CONSTANT_OP,
+                      "%s, word %zu", gpu_shader_name((enum gpu_shader)_i), at);
+    ck_assert_ok(gpu_reflect(test_logger(), words, count, &before));
+    ck_assert_ok(gpu_reflect(test_logger(), frozen, frozen_count, &after));
+    ck_assert_mem_eq(before.kinds, after.kinds, sizeof(before.kinds));
+    ck_assert_mem_eq(before.access, after.access, sizeof(before.access));
+    ck_assert_uint_eq(before.push_bytes, after.push_bytes);
+    ck_assert_uint_eq(after.local_size_id[0], UINT32_MAX);
+    ck_assert_uint_eq(after.local_size[0],
+                      before.local_size_id[0] == ID_GROUP ? 32 : before.local_size[0]);
+    ck_assert_ok(
+        gpu_reflect_shared(test_logger(), words, count, values, ARRAY_SIZE(values), &bytes));
+    ck_assert_ok(gpu_reflect_shared(test_logger(), frozen, frozen_count, NULL, 0, &frozen_bytes));
+    ck_assert_uint_eq(bytes, frozen_bytes);
+    free(frozen);
 }
 END_TEST
 
@@ -196,6 +229,11 @@ static status reflect_copy(const uint32_t *words, size_t count)
     ck_assert_ptr_nonnull(copy);
     memcpy(copy, words, count * sizeof(*copy));
     status result = gpu_reflect(test_logger(), copy, count, &reflection);
+    uint32_t *frozen;
+    size_t frozen_count;
+    if (!spirv_freeze(test_logger(), copy, count, NULL, 0, &frozen, &frozen_count))
+        ck_assert_uint_le(frozen_count, count);
+    free(frozen);
     free(copy);
     return result;
 }
@@ -236,6 +274,7 @@ Suite *gpu_reflect_suite(void)
     TCase *tests = tcase_create("reflect");
     tcase_add_loop_test(tests, every_module_is_understood, 0, SHADER_COUNT);
     tcase_add_test(tests, linear_is_reflected_exactly);
+    tcase_add_loop_test(tests, frozen_modules_are_plain, 0, SHADER_COUNT);
     tcase_add_test(tests, handmade_module_is_understood);
     tcase_add_loop_test(tests, changed_module_is_judged, 0, ARRAY_SIZE(changes));
     tcase_add_test(tests, access_is_of_all_members);

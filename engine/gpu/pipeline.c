@@ -1,5 +1,6 @@
 /* The embedded shader modules, and the pipelines made of them so far. */
 #include "gpu/cache.h"
+#include "gpu/spirv.h"
 #include "shader_includes.h"
 #include <stdlib.h>
 #include <string.h>
@@ -116,30 +117,30 @@ static status create_handle(struct gpu_device *device, struct pipeline_entry *en
     status result = STATUS_OK;
     struct gpu_pipeline *pipeline = &entry->pipeline;
     VkShaderModule module = VK_NULL_HANDLE;
-    VkSpecializationMapEntry map[GPU_MAX_CONSTANTS];
-    for (uint32_t i = 0; i < entry->count; i++)
-        map[i] = (VkSpecializationMapEntry){i, i * (uint32_t)sizeof(uint32_t), sizeof(uint32_t)};
-    VkSpecializationInfo constants = {.mapEntryCount = entry->count,
-                                      .pMapEntries = map,
-                                      .dataSize = entry->count * sizeof(uint32_t),
-                                      .pData = entry->values};
-    VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                     .codeSize = modules[pipeline->shader].count * sizeof(uint32_t),
-                                     .pCode = modules[pipeline->shader].words};
+    VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
+    uint32_t *words = NULL;
+    size_t count;
+    result =
+        spirv_freeze(device->log, modules[pipeline->shader].words, modules[pipeline->shader].count,
+                     entry->values, entry->count, &words, &count);
+    if (result)
+        return result;
+    code.codeSize = count * sizeof(*words);
+    code.pCode = words;
     GPU_TRY(device, result, device->vk.vkCreateShaderModule(device->handle, &code, NULL, &module));
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
-                  .pName = "main",
-                  .pSpecializationInfo = &constants},
+                  .pName = "main"},
         .layout = pipeline->layout};
     GPU_TRY(device, result,
             device->vk.vkCreateComputePipelines(device->handle, device->pipelines->cache.handle, 1,
                                                 &info, NULL, &pipeline->handle));
 error:
     device->vk.vkDestroyShaderModule(device->handle, module, NULL);
+    free(words);
     return result;
 }
 

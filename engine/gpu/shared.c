@@ -8,135 +8,16 @@
 /* More is beyond any device; sums of it cannot overflow. */
 #define MAX_SHARED_BYTES (UINT64_C(1) << 31)
 
-struct specialisation {
-    const struct spirv_module *module;
-    const uint32_t *values; /* of constant ids 0, 1, ... */
-    uint32_t count;
-};
-
-/* ---- constants ---- */
-
-static bool evaluate(const struct specialisation *special, const struct spirv_id *id,
-                     uint32_t depth, uint32_t *out);
-
-/* Operand `index` of the instruction, which is an id, evaluated. */
-static bool operand(const struct specialisation *special, const struct spirv_id *id, uint32_t index,
-                    uint32_t depth, uint32_t *out)
-{
-    const struct spirv_id *from =
-        spirv_earlier(special->module, id, spirv_operand(special->module, id, index));
-    return from && evaluate(special, from, depth - 1, out);
-}
-
-/* The operations on 32 bit integers that compilers leave in sizes. False: another one. */
-static bool combine(uint32_t op, uint32_t a, uint32_t b, uint32_t *out)
-{
-    switch (op) {
-    case SPIRV_IADD:
-        *out = a + b;
-        return true;
-    case SPIRV_ISUB:
-        *out = a - b;
-        return true;
-    case SPIRV_IMUL:
-        *out = a * b;
-        return true;
-    case SPIRV_UDIV:
-        *out = b ? a / b : 0;
-        return b > 0;
-    case SPIRV_UMOD:
-        *out = b ? a % b : 0;
-        return b > 0;
-    case SPIRV_SHIFT_RIGHT:
-        *out = b < 32 ? a >> b : 0;
-        return true;
-    case SPIRV_SHIFT_LEFT:
-        *out = b < 32 ? a << b : 0;
-        return true;
-    case SPIRV_EQUAL:
-        *out = a == b;
-        return true;
-    case SPIRV_NOT_EQUAL:
-        *out = a != b;
-        return true;
-    case SPIRV_GREATER:
-        *out = a > b;
-        return true;
-    case SPIRV_GREATER_EQUAL:
-        *out = a >= b;
-        return true;
-    case SPIRV_LESS:
-        *out = a < b;
-        return true;
-    case SPIRV_LESS_EQUAL:
-        *out = a <= b;
-        return true;
-    case SPIRV_LOGICAL_OR:
-        *out = a | b;
-        return true;
-    case SPIRV_LOGICAL_AND:
-        *out = a & b;
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* OpSpecConstantOp: type, result, operation, operands. */
-static bool evaluate_operation(const struct specialisation *special, const struct spirv_id *id,
-                               uint32_t depth, uint32_t *out)
-{
-    const uint32_t op = spirv_operand(special->module, id, 3);
-    uint32_t a, b, c;
-    if (!operand(special, id, 4, depth, &a) || !operand(special, id, 5, depth, &b))
-        return false;
-    if (op != SPIRV_SELECT)
-        return combine(op, a, b, out);
-    if (!operand(special, id, 6, depth, &c))
-        return false;
-    *out = a ? b : c;
-    return true;
-}
-
-/* The value of a 32 bit integer or boolean constant. */
-static bool evaluate(const struct specialisation *special, const struct spirv_id *id,
-                     uint32_t depth, uint32_t *out)
-{
-    const bool given = id->spec_id < special->count;
-    if (depth == 0)
-        return false;
-    switch (id->op) {
-    case SPIRV_CONSTANT_TRUE:
-    case SPIRV_CONSTANT_FALSE:
-        *out = id->op == SPIRV_CONSTANT_TRUE;
-        return true;
-    case SPIRV_SPEC_CONSTANT_TRUE:
-    case SPIRV_SPEC_CONSTANT_FALSE:
-        *out = given ? special->values[id->spec_id] != 0 : id->op == SPIRV_SPEC_CONSTANT_TRUE;
-        return true;
-    case SPIRV_CONSTANT:
-        *out = spirv_operand(special->module, id, 3);
-        return true;
-    case SPIRV_SPEC_CONSTANT:
-        *out = given ? special->values[id->spec_id] : spirv_operand(special->module, id, 3);
-        return true;
-    case SPIRV_SPEC_CONSTANT_OP:
-        return evaluate_operation(special, id, depth, out);
-    default:
-        return false;
-    }
-}
-
 /* ---- sizes: as std430 lays variables out, which is what Vulkan counts shared memory by ---- */
 
 struct layout {
     uint64_t size, alignment;
 };
 
-static bool lay_out(const struct specialisation *special, const struct spirv_id *type,
+static bool lay_out(const struct spirv_special *special, const struct spirv_id *type,
                     uint32_t depth, struct layout *out);
 
-static bool lay_out_inner(const struct specialisation *special, const struct spirv_id *type,
+static bool lay_out_inner(const struct spirv_special *special, const struct spirv_id *type,
                           uint32_t index, uint32_t depth, struct layout *out)
 {
     const struct spirv_id *inner =
@@ -144,7 +25,7 @@ static bool lay_out_inner(const struct specialisation *special, const struct spi
     return inner && lay_out(special, inner, depth - 1, out) && out->size <= MAX_SHARED_BYTES;
 }
 
-static bool lay_out_struct(const struct specialisation *special, const struct spirv_id *type,
+static bool lay_out_struct(const struct spirv_special *special, const struct spirv_id *type,
                            uint32_t depth, struct layout *out)
 {
     *out = (struct layout){0, 1};
@@ -159,7 +40,7 @@ static bool lay_out_struct(const struct specialisation *special, const struct sp
     return true;
 }
 
-static bool lay_out(const struct specialisation *special, const struct spirv_id *type,
+static bool lay_out(const struct spirv_special *special, const struct spirv_id *type,
                     uint32_t depth, struct layout *out)
 {
     uint32_t count;
@@ -182,7 +63,7 @@ static bool lay_out(const struct specialisation *special, const struct spirv_id 
         return count >= 2 && count <= 4;
     case SPIRV_TYPE_ARRAY:
         if (!lay_out_inner(special, type, 2, depth, out) ||
-            !operand(special, type, 3, depth, &count))
+            !spirv_constant(special, type, 3, &count))
             return false;
         return size_mul(size_round_up(out->size, out->alignment), count, &out->size);
     case SPIRV_TYPE_STRUCT:
@@ -192,7 +73,7 @@ static bool lay_out(const struct specialisation *special, const struct spirv_id 
     }
 }
 
-static bool variable_layout(const struct specialisation *special, const struct spirv_id *variable,
+static bool variable_layout(const struct spirv_special *special, const struct spirv_id *variable,
                             struct layout *out)
 {
     const struct spirv_id *pointer =
@@ -207,7 +88,7 @@ status gpu_reflect_shared(struct logger *log, const uint32_t *words, size_t coun
     struct spirv_module module;
     uint64_t total = 0;
     status result = spirv_parse(log, words, count, &module);
-    const struct specialisation special = {&module, values, value_count};
+    const struct spirv_special special = {&module, values, value_count};
     for (uint32_t id = 0; !result && id < module.bound; id++) {
         const struct spirv_id *variable = &module.ids[id];
         struct layout layout;

@@ -110,4 +110,26 @@ const struct spirv_id *spirv_earlier(const struct spirv_module *module, const st
 bool spirv_type_size(const struct spirv_module *module, const struct spirv_id *type,
                      uint32_t *bytes);
 
+/* ---- constants.c ---- */
+
+/* A module with constant i < count set to values[i]. */
+struct spirv_special {
+    const struct spirv_module *module;
+    const uint32_t *values;
+    uint32_t count;
+};
+
+/* The value of a constant that is a 32 bit integer or a boolean. False: it cannot be told. */
+bool spirv_evaluate(const struct spirv_special *special, const struct spirv_id *id, uint32_t *out);
+/* The same of operand `index` of the id's instruction, an id that an earlier one makes. */
+bool spirv_constant(const struct spirv_special *special, const struct spirv_id *id, uint32_t index,
+                    uint32_t *out);
+
+/* ---- freeze.c ---- */
+
+/* The module with specialisation constants made plain ones, constant i < value_count of value
+ * values[i]: *out is malloc'ed and has *out_count words. What cannot be told stays as it is. */
+status spirv_freeze(struct logger *log, const uint32_t *words, size_t count, const uint32_t *values,
+                    uint32_t value_count, uint32_t **out, size_t *out_count);
+
 #endif
