@@ -5,5 +5,24 @@
 layout(local_size_x_id = ID_GROUP) in;
 layout(constant_id = ID_GROUP) const uint SG = 8; // lanes of a subgroup
 
+// The value that a lane has. Without texel buffers a subgroup may be of four lanes (SwiftShader),
+// where a broadcast within a quad is one instruction and a shuffle a dozen.
+#ifndef TEXEL
+#extension GL_KHR_shader_subgroup_quad : enable
+#define FROM_LANE(type)                                                                            \
+    type from_lane(type x, uint lane)                                                              \
+    {                                                                                              \
+        if (SG != 4) return subgroupShuffle(x, lane);                                              \
+        if (lane == 0) return subgroupQuadBroadcast(x, 0);                                         \
+        if (lane == 1) return subgroupQuadBroadcast(x, 1);                                         \
+        return lane == 2 ? subgroupQuadBroadcast(x, 2) : subgroupQuadBroadcast(x, 3);              \
+    }
+FROM_LANE(int)
+FROM_LANE(uint)
+FROM_LANE(float)
+FROM_LANE(vec4)
+#define subgroupShuffle from_lane
+#endif
+
 // Four consecutive sums of a lane as a quad.
 #define QUAD(sums, i) vec4(sums[i], sums[(i) + 1], sums[(i) + 2], sums[(i) + 3])

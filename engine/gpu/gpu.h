@@ -60,7 +60,7 @@ struct gpu_limits {
 
 struct gpu_features {
     uint32_t subgroup_size;
-    bool subgroup_basic, subgroup_shuffle, subgroup_arithmetic; /* in compute shaders */
+    bool subgroup_basic, subgroup_shuffle, subgroup_arithmetic, subgroup_quad; /* in compute */
     bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
     bool storage16;            /* VkPhysicalDevice16BitStorageFeatures.storageBuffer16BitAccess */
     bool float16, unpack_half; /* shaderFloat16; unpackHalf2x16 works in shaders */

@@ -148,6 +148,7 @@ static void set_subgroup(struct gpu_features *features,
     features->subgroup_size = subgroup->subgroupSize;
     features->subgroup_basic = operations & VK_SUBGROUP_FEATURE_BASIC_BIT;
     features->subgroup_shuffle = operations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    features->subgroup_quad = operations & VK_SUBGROUP_FEATURE_QUAD_BIT;
     features->subgroup_arithmetic = operations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
 }
 

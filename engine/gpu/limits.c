@@ -48,6 +48,7 @@ static const struct row rows[] = {
     FEATURE_ROW(subgroup_basic),
     FEATURE_ROW(subgroup_shuffle),
     FEATURE_ROW(subgroup_arithmetic),
+    FEATURE_ROW(subgroup_quad),
     FEATURE_ROW(texel_f32),
     FEATURE_ROW(texel_f16),
     FEATURE_ROW(storage16),
@@ -67,8 +68,8 @@ static const struct row rows[] = {
 #define MINIMUM                                                                                    \
     "storage_range=134217728,texel_elements=65536,allocation_bytes=1073741824,buffer_offset=256,"  \
     "noncoherent_atom=256,groups=65535,group_size=128,group_invocations=128,shared_bytes=16384,"   \
-    "push_bytes=128,storage_buffers=4,subgroup_shuffle=0,subgroup_arithmetic=0,float16=0,"         \
-    "cooperative_matrix=0,host_import=0,budget=0,timestamps=0"
+    "push_bytes=128,storage_buffers=4,subgroup_shuffle=0,subgroup_arithmetic=0,subgroup_quad=0,"   \
+    "float16=0,cooperative_matrix=0,host_import=0,budget=0,timestamps=0"
 
 static const struct {
     const char *name, *text;
@@ -129,7 +130,8 @@ static void set_value(const struct target *target, const struct row *row, uint64
         break;
     case SUBGROUP:
         if (*words != value)
-            target->features->subgroup_shuffle = target->features->subgroup_arithmetic = false;
+            target->features->subgroup_shuffle = target->features->subgroup_arithmetic =
+                target->features->subgroup_quad = false;
         *words = (uint32_t)value;
         break;
     default:

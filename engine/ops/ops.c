@@ -68,6 +68,8 @@ bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
         (!features->subgroup_shuffle || features->subgroup_size != candidate->group ||
          device->info.type != GPU_CPU))
         return false;
+    if (candidate->need & NEED_QUAD && !features->subgroup_quad)
+        return false;
     if (candidate->need & (NEED_TEXEL | NEED_SMALL_TEXEL) && !texels_satisfy(device, call))
         return false;
     if (candidate->need & NEED_TEXEL && device->limits.texel_elements < LEAST_TEXELS)

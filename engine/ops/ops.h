@@ -61,6 +61,7 @@ enum op_need {
     NEED_TEXEL = 2,        /* texel buffer views of the tensors' types, of >= 2^24 elements */
     NEED_STORAGE16 = 4,
     NEED_SMALL_TEXEL = 8,  /* the same of any length */
+    NEED_QUAD = 16,        /* subgroup operations within quads */
 };
 
 /* The devices that a candidate is meant for. SPARE: those that have so few storage buffers that

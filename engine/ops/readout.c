@@ -123,7 +123,7 @@ static const struct op_candidate candidates[] = {
      8,
      {4, 2, 1024},
      NULL},
-    {"lane8", SHADER_readout_lane, NEED_SHUFFLE, CLASS_CPU, 8, {4, 1, 256}, NULL},
+    {"lane8", SHADER_readout_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 8, {4, 1, 256}, NULL},
     {"lane4_texel",
      SHADER_readout_lane_texel,
      NEED_SHUFFLE | NEED_TEXEL,
@@ -131,6 +131,7 @@ static const struct op_candidate candidates[] = {
      4,
      {4, 1, 256},
      NULL},
+    {"lane4", SHADER_readout_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {4, 2, 256}, NULL},
     {"tile_few", SHADER_readout_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_readout_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };

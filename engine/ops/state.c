@@ -139,7 +139,7 @@ static const struct op_candidate candidates[] = {
      8,
      {2, 4, 1},
      NULL},
-    {"lane8", SHADER_state_lane, NEED_SHUFFLE, CLASS_CPU, 8, {1, 4, 1}, NULL},
+    {"lane8", SHADER_state_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 8, {1, 4, 1}, NULL},
     {"lane4_texel",
      SHADER_state_lane_texel,
      NEED_SHUFFLE | NEED_TEXEL,
@@ -147,6 +147,7 @@ static const struct op_candidate candidates[] = {
      4,
      {1, 4, 1},
      NULL},
+    {"lane4", SHADER_state_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 1, 1}, NULL},
     {"tile_few", SHADER_state_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_state_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
