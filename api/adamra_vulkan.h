@@ -19,8 +19,8 @@ extern "C" {
  * Used when they are enabled (adamra_vulkan_get_features asks for what there is): shaderFloat16
  * and storageBuffer16BitAccess, VK_EXT_external_memory_host, VK_EXT_memory_budget, on Android
  * VK_ANDROID_external_memory_android_hardware_buffer (with VK_EXT_queue_family_foreign),
- * VK_NV_cooperative_matrix, VK_KHR_cooperative_matrix, and where the device lists it
- * VK_KHR_portability_subset.
+ * VK_NV_cooperative_matrix, VK_KHR_cooperative_matrix, VK_KHR_vulkan_memory_model,
+ * VK_EXT_subgroup_size_control, and where the device lists it VK_KHR_portability_subset.
  * All of it outlives the context, which destroys none of it.
  */
 struct adamra_vulkan {
@@ -47,10 +47,12 @@ typedef struct adamra_vulkan_features {
     void *chain; /* for VkDeviceCreateInfo.pNext: the structs below, ended by `next` */
     VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceShaderFloat16Int8Features float16;
+    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT subgroup;
+    VkPhysicalDeviceVulkanMemoryModelFeaturesKHR memory_model;
     union {
         VkBaseOutStructure base;
         uint64_t room[8];
-    } matrix; /* features of cooperative matrices, in either dialect */
+    } matrix_nv, matrix_khr; /* features of cooperative matrices, in either dialect */
 } adamra_vulkan_features;
 
 /*

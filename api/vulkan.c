@@ -28,14 +28,30 @@ void vulkan_adopt(const adamra_vulkan *vulkan, struct gpu_external *external,
 /* The engine's findings in the caller's struct, which then points into itself. */
 static void export_features(struct gpu_enable *enable, void *next, adamra_vulkan_features *out)
 {
-    static_assert(sizeof(enable->matrix) <= sizeof(out->matrix), "room");
+    static_assert(sizeof(enable->matrix_nv) <= sizeof(out->matrix_nv), "room");
+    static_assert(sizeof(enable->matrix_khr) <= sizeof(out->matrix_khr), "room");
     static_assert(sizeof(enable->extensions) <= sizeof(out->extensions), "room");
     *out = (adamra_vulkan_features){.extension_count = enable->extension_count, .chain = next};
     memcpy(out->extensions, enable->extensions, sizeof(enable->extensions));
-    if (enable->matrix.sType) {
-        enable->matrix.pNext = out->chain;
-        memcpy(&out->matrix, &enable->matrix, sizeof(enable->matrix));
-        out->chain = &out->matrix;
+    if (enable->memory_model.sType) {
+        out->memory_model = enable->memory_model;
+        out->memory_model.pNext = out->chain;
+        out->chain = &out->memory_model;
+    }
+    if (enable->matrix_nv.sType) {
+        enable->matrix_nv.pNext = out->chain;
+        memcpy(&out->matrix_nv, &enable->matrix_nv, sizeof(enable->matrix_nv));
+        out->chain = &out->matrix_nv;
+    }
+    if (enable->matrix_khr.sType) {
+        enable->matrix_khr.pNext = out->chain;
+        memcpy(&out->matrix_khr, &enable->matrix_khr, sizeof(enable->matrix_khr));
+        out->chain = &out->matrix_khr;
+    }
+    if (enable->subgroup.sType) {
+        out->subgroup = enable->subgroup;
+        out->subgroup.pNext = out->chain;
+        out->chain = &out->subgroup;
     }
     if (enable->float16.sType) {
         out->float16 = enable->float16;

@@ -26,6 +26,7 @@ typedef uint32_t uint;
 #define ID_OPTION  9
 #define ID_TILE    15
 #define ID_BY_HAND 20
+#define ID_SUBGROUP 21 /* of no shader: the subgroup size that the pipeline requires; 0: any */
 
 #define TYPE_F32 0
 #define TYPE_F16 1

@@ -24,7 +24,8 @@ static status make_pipelines(struct gpu_device *device, const struct op *op,
         struct op_call call = {.op = op};
         const struct gpu_pipeline *pipeline;
         op->example(&random, type, &call);
-        if (candidate->target == CLASS_CPU || !op_satisfies(device, &call, candidate))
+        if (candidate->target == CLASS_CPU || candidate->target == CLASS_NONE ||
+            !op_satisfies(device, &call, candidate))
             continue;
         fprintf(stderr, "kernel %s %s %s\n", op->name, candidate->name,
                 type == ELEMENT_F16 ? "f16" : "f32");

@@ -20,6 +20,7 @@
     ROW(rate) \
     ROW(submit_api) \
     ROW(limits) \
+    ROW(matrices) \
     ROW(limits_results) \
     ROW(store) \
     ROW(cache) \

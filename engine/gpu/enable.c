@@ -1,29 +1,24 @@
 /* Optional features and extensions: what to enable on a device, and what of it is enabled. */
-#include "gpu/instance.h"
+#include "gpu/matrices.h"
 #include <assert.h>
 #include <string.h>
 
-/* Newer than the oldest headers that this is built with. */
-#define MATRIX_FEATURES_KHR      ((VkStructureType)1000506000)
-#define PORTABILITY_SUBSET       "VK_KHR_portability_subset"
-#define COOPERATIVE_MATRIX       "VK_KHR_cooperative_matrix"
-#define COOPERATIVE_MATRIX_BY_NV "VK_NV_cooperative_matrix"
+#define PORTABILITY_SUBSET "VK_KHR_portability_subset"
 
 /* Chains the structs that have a type. */
 static void set_chain(struct gpu_enable *enable)
 {
+    VkBaseOutStructure *const links[] = {
+        (VkBaseOutStructure *)&enable->memory_model, (VkBaseOutStructure *)&enable->matrix_nv,
+        (VkBaseOutStructure *)&enable->matrix_khr,   (VkBaseOutStructure *)&enable->subgroup,
+        (VkBaseOutStructure *)&enable->float16,      (VkBaseOutStructure *)&enable->storage16,
+    };
     enable->chain = NULL;
-    if (enable->matrix.sType) {
-        enable->matrix.pNext = enable->chain;
-        enable->chain = &enable->matrix;
-    }
-    if (enable->float16.sType) {
-        enable->float16.pNext = enable->chain;
-        enable->chain = &enable->float16;
-    }
-    if (enable->storage16.sType) {
-        enable->storage16.pNext = enable->chain;
-        enable->chain = &enable->storage16;
+    for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+        if (!links[i]->sType)
+            continue;
+        links[i]->pNext = enable->chain;
+        enable->chain = links[i];
     }
 }
 
@@ -39,7 +34,9 @@ static void query_chain(const struct gpu_instance *instance, VkPhysicalDevice ph
         .sType = enable->storage16.sType,
         .storageBuffer16BitAccess = enable->storage16.storageBuffer16BitAccess};
     enable->float16.shaderInt8 = VK_FALSE;
-    enable->matrix.robust_access = VK_FALSE;
+    enable->memory_model.vulkanMemoryModelDeviceScope = VK_FALSE;
+    enable->memory_model.vulkanMemoryModelAvailabilityVisibilityChains = VK_FALSE;
+    enable->matrix_nv.robust_access = enable->matrix_khr.robust_access = VK_FALSE;
     set_chain(enable);
 }
 
@@ -52,8 +49,10 @@ void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice phys
         VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME,
         VK_EXT_MEMORY_BUDGET_EXTENSION_NAME,
         VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME,
-        COOPERATIVE_MATRIX,
-        COOPERATIVE_MATRIX_BY_NV,
+        VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME,
+        VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME,
+        MATRIX_EXTENSION_KHR,
+        MATRIX_EXTENSION_NV,
 #ifdef __ANDROID__
         HARDWARE_BUFFERS,
         VK_EXT_QUEUE_FAMILY_FOREIGN_EXTENSION_NAME, /* the one before needs it */
@@ -67,10 +66,16 @@ void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice phys
             out->extensions[out->extension_count++] = known[i];
     if (gpu_extension_present(present, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
         out->float16.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES;
-    if (gpu_extension_present(present, COOPERATIVE_MATRIX))
-        out->matrix.sType = MATRIX_FEATURES_KHR;
-    else if (gpu_extension_present(present, COOPERATIVE_MATRIX_BY_NV))
-        out->matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV;
+    if (gpu_extension_present(present, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
+        out->subgroup.sType =
+            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+    if (gpu_extension_present(present, MATRIX_EXTENSION_KHR))
+        out->matrix_khr.sType = MATRIX_FEATURES_KHR;
+    if (out->matrix_khr.sType &&
+        gpu_extension_present(present, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME))
+        out->memory_model.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES;
+    if (gpu_extension_present(present, MATRIX_EXTENSION_NV))
+        out->matrix_nv.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV;
     query_chain(instance, physical, out);
 }
 
@@ -84,13 +89,20 @@ static bool has_extension(const VkDeviceCreateInfo *info, const char *name)
     return false;
 }
 
+struct enabled {
+    bool storage16, float16, subgroup_sizes, memory_model, matrix_nv, matrix_khr;
+};
+
 /* A feature stands in a struct of its own or in that of the version that took it up. */
-static void read_feature(const VkBaseInStructure *link, struct gpu_features *enabled)
+static void read_feature(const VkBaseInStructure *link, struct enabled *enabled)
 {
     union {
         const VkBaseInStructure *base;
         const VkPhysicalDeviceVulkan11Features *vulkan11;
         const VkPhysicalDeviceVulkan12Features *vulkan12;
+        const VkPhysicalDeviceVulkan13Features *vulkan13;
+        const VkPhysicalDeviceSubgroupSizeControlFeaturesEXT *subgroup;
+        const VkPhysicalDeviceVulkanMemoryModelFeatures *memory_model;
         const VkPhysicalDevice16BitStorageFeatures *storage16;
         const VkPhysicalDeviceShaderFloat16Int8Features *float16;
         const struct gpu_matrix_features *matrix;
@@ -101,6 +113,15 @@ static void read_feature(const VkBaseInStructure *link, struct gpu_features *ena
         break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES:
         enabled->float16 |= features.vulkan12->shaderFloat16;
+        enabled->memory_model |= features.vulkan12->vulkanMemoryModel;
+        break;
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES:
+        enabled->subgroup_sizes |=
+            features.vulkan13->subgroupSizeControl && features.vulkan13->computeFullSubgroups;
+        break;
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT:
+        enabled->subgroup_sizes |=
+            features.subgroup->subgroupSizeControl && features.subgroup->computeFullSubgroups;
         break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES:
         enabled->storage16 |= features.storage16->storageBuffer16BitAccess;
@@ -108,9 +129,14 @@ static void read_feature(const VkBaseInStructure *link, struct gpu_features *ena
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES:
         enabled->float16 |= features.float16->shaderFloat16;
         break;
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES:
+        enabled->memory_model |= features.memory_model->vulkanMemoryModel;
+        break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV:
+        enabled->matrix_nv |= features.matrix->matrix;
+        break;
     case (uint32_t)MATRIX_FEATURES_KHR:
-        enabled->cooperative_matrix |= features.matrix->matrix;
+        enabled->matrix_khr |= features.matrix->matrix;
         break;
     }
 }
@@ -118,16 +144,20 @@ static void read_feature(const VkBaseInStructure *link, struct gpu_features *ena
 void gpu_enable_keep(const VkDeviceCreateInfo *info, struct gpu_features *features)
 {
     static const VkDeviceCreateInfo nothing;
-    struct gpu_features enabled = {0};
+    struct enabled enabled = {0};
     if (!info)
         info = &nothing;
     for (const VkBaseInStructure *link = info->pNext; link; link = link->pNext)
         read_feature(link, &enabled);
     features->storage16 &= enabled.storage16;
     features->float16 &= enabled.float16;
-    features->cooperative_matrix &=
-        enabled.cooperative_matrix &&
-        (has_extension(info, COOPERATIVE_MATRIX) || has_extension(info, COOPERATIVE_MATRIX_BY_NV));
+    if (!enabled.subgroup_sizes)
+        features->subgroup_least = features->subgroup_most = 0;
+    if (!enabled.matrix_nv || !has_extension(info, MATRIX_EXTENSION_NV))
+        features->matrices_nv.count = 0;
+    if (!enabled.matrix_khr || !enabled.memory_model || !has_extension(info, MATRIX_EXTENSION_KHR))
+        features->matrices_khr.count = 0;
+    features->cooperative_matrix &= features->matrices_nv.count || features->matrices_khr.count;
     features->host_import &= has_extension(info, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
     features->hardware_buffers &= has_extension(info, HARDWARE_BUFFERS);
     features->budget &= has_extension(info, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);

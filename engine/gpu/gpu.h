@@ -58,13 +58,23 @@ struct gpu_limits {
     uint32_t storage_buffers; /* of one shader */
 };
 
+/* Sizes M, N, K of the cooperative matrices of halves, with sums in f32, that a subgroup holds. */
+#define GPU_MAX_MATRICES 16
+struct gpu_matrices {
+    uint32_t count;
+    uint8_t sizes[GPU_MAX_MATRICES][3];
+};
+bool gpu_matrices_hold(const struct gpu_matrices *matrices, uint32_t m, uint32_t n, uint32_t k);
+
 struct gpu_features {
     uint32_t subgroup_size;
+    uint32_t subgroup_least, subgroup_most; /* what a pipeline may require; 0: nothing */
     bool subgroup_basic, subgroup_shuffle, subgroup_arithmetic, subgroup_quad; /* in compute */
     bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
     bool storage16;            /* VkPhysicalDevice16BitStorageFeatures.storageBuffer16BitAccess */
     bool float16, unpack_half; /* shaderFloat16; unpackHalf2x16 works in shaders */
     bool cooperative_matrix;   /* NV or KHR extension present, and enabled */
+    struct gpu_matrices matrices_nv, matrices_khr; /* of either dialect's; none: not enabled */
     bool host_import;          /* VK_EXT_external_memory_host, of our buffers */
     bool hardware_buffers;     /* VK_ANDROID_external_memory_android_hardware_buffer */
     bool budget;               /* VK_EXT_memory_budget */

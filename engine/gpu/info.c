@@ -1,5 +1,5 @@
 /* What a physical device is, may do and can do. */
-#include "gpu/instance.h"
+#include "gpu/matrices.h"
 #include "gpu/memory.h"
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +10,7 @@ struct device_properties {
     VkPhysicalDeviceIDProperties id;
     VkPhysicalDeviceMaintenance3Properties maintenance3;
     VkPhysicalDeviceSubgroupProperties subgroup;
+    VkPhysicalDeviceSubgroupSizeControlPropertiesEXT sizes;
     VkPhysicalDeviceDriverProperties driver;
     VkPhysicalDeviceExternalMemoryHostPropertiesEXT host;
 };
@@ -28,6 +29,8 @@ static void query_properties(const struct gpu_instance *instance, VkPhysicalDevi
     out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
     out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
     out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+    out->sizes.sType =
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT;
     out->driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
     out->host.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT;
     out->core.pNext = &out->id;
@@ -36,6 +39,10 @@ static void query_properties(const struct gpu_instance *instance, VkPhysicalDevi
     if (gpu_extension_present(extensions, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) {
         out->driver.pNext = out->subgroup.pNext;
         out->subgroup.pNext = &out->driver;
+    }
+    if (gpu_extension_present(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+        out->sizes.pNext = out->subgroup.pNext;
+        out->subgroup.pNext = &out->sizes;
     }
     if (gpu_extension_present(extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) {
         out->host.pNext = out->subgroup.pNext;
@@ -139,13 +146,17 @@ static bool is_unified(const struct gpu_info *info, const VkPhysicalDeviceMemory
     return false;
 }
 
-static void set_subgroup(struct gpu_features *features,
-                         const VkPhysicalDeviceSubgroupProperties *subgroup)
+static void set_subgroup(struct gpu_features *features, const struct device_properties *properties)
 {
+    const VkPhysicalDeviceSubgroupProperties *subgroup = &properties->subgroup;
     VkSubgroupFeatureFlags operations = subgroup->supportedOperations;
     if (!(subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
         operations = 0;
     features->subgroup_size = subgroup->subgroupSize;
+    if (properties->sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) {
+        features->subgroup_least = properties->sizes.minSubgroupSize;
+        features->subgroup_most = properties->sizes.maxSubgroupSize;
+    }
     features->subgroup_basic = operations & VK_SUBGROUP_FEATURE_BASIC_BIT;
     features->subgroup_shuffle = operations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     features->subgroup_quad = operations & VK_SUBGROUP_FEATURE_QUAD_BIT;
@@ -159,7 +170,14 @@ static void set_features(const struct gpu_instance *instance, VkPhysicalDevice p
     gpu_enable_query(instance, physical, extensions, &enable);
     features->storage16 = enable.storage16.storageBuffer16BitAccess;
     features->float16 = enable.float16.shaderFloat16;
-    features->cooperative_matrix = enable.matrix.matrix;
+    if (!enable.subgroup.subgroupSizeControl || !enable.subgroup.computeFullSubgroups)
+        features->subgroup_least = features->subgroup_most = 0;
+    gpu_matrices_query(instance, physical, extensions, features);
+    if (!enable.matrix_nv.matrix)
+        features->matrices_nv.count = 0;
+    if (!enable.matrix_khr.matrix || !enable.memory_model.vulkanMemoryModel)
+        features->matrices_khr.count = 0;
+    features->cooperative_matrix = features->matrices_nv.count || features->matrices_khr.count;
     features->host_import =
         gpu_extension_present(extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME) &&
         gpu_import_possible(instance, physical, GPU_BUFFER_USAGE,
@@ -204,7 +222,7 @@ void gpu_info_query(const struct gpu_instance *instance, VkPhysicalDevice physic
     query_memory(instance, physical, extensions, &memory);
     set_identity(info, &properties);
     set_limits(&info->limits, &properties);
-    set_subgroup(&info->features, &properties.subgroup);
+    set_subgroup(&info->features, &properties);
     set_features(instance, physical, extensions, &info->features);
     info->features.unpack_half = unpacks_halves(&properties, &info->features);
     set_memory(info, &memory);

@@ -79,12 +79,14 @@ struct gpu_matrix_features {
 
 /* What to make a device with, so that the engine can use all it knows. Points into itself. */
 struct gpu_enable {
-    const char *extensions[8]; /* static text */
+    const char *extensions[11]; /* static text */
     uint32_t extension_count;
     void *chain; /* the structs below that the device knows, for VkDeviceCreateInfo.pNext */
     VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceShaderFloat16Int8Features float16;
-    struct gpu_matrix_features matrix;
+    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT subgroup;
+    struct gpu_matrix_features matrix_nv, matrix_khr;
+    VkPhysicalDeviceVulkanMemoryModelFeaturesKHR memory_model; /* of shaders in KHR's dialect */
 };
 void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice physical,
                       const struct gpu_extensions *present, struct gpu_enable *out);

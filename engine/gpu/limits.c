@@ -132,6 +132,7 @@ static void set_value(const struct target *target, const struct row *row, uint64
         if (*words != value)
             target->features->subgroup_shuffle = target->features->subgroup_arithmetic =
                 target->features->subgroup_quad = false;
+        target->features->subgroup_least = target->features->subgroup_most = 0;
         *words = (uint32_t)value;
         break;
     default:

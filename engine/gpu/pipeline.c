@@ -128,6 +128,10 @@ static status create_handle(struct gpu_device *device, struct pipeline_entry *en
     code.codeSize = count * sizeof(*words);
     code.pCode = words;
     GPU_TRY(device, result, device->vk.vkCreateShaderModule(device->handle, &code, NULL, &module));
+    const uint32_t subgroup = entry->count > ID_SUBGROUP ? entry->values[ID_SUBGROUP] : 0;
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
+        .requiredSubgroupSize = subgroup};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -135,6 +139,10 @@ static status create_handle(struct gpu_device *device, struct pipeline_entry *en
                   .module = module,
                   .pName = "main"},
         .layout = pipeline->layout};
+    if (subgroup && device->features.subgroup_most) {
+        info.stage.pNext = &size;
+        info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+    }
     GPU_TRY(device, result,
             device->vk.vkCreateComputePipelines(device->handle, device->pipelines->cache.handle, 1,
                                                 &info, NULL, &pipeline->handle));

@@ -97,6 +97,9 @@ static status reflect_variable(struct logger *log, const struct spirv_module *mo
     const struct spirv_id *pointer =
         spirv_earlier(module, variable, spirv_operand(module, variable, 1));
     const struct spirv_id *type = NULL;
+    if (storage != SPIRV_STORAGE_BUFFER && storage != SPIRV_UNIFORM &&
+        storage != SPIRV_UNIFORM_CONSTANT && storage != SPIRV_PUSH_CONSTANT)
+        return STATUS_OK;
     if (pointer && pointer->op == SPIRV_TYPE_POINTER)
         type = spirv_earlier(module, pointer, spirv_operand(module, pointer, 3));
     if (!type)
@@ -106,9 +109,6 @@ static status reflect_variable(struct logger *log, const struct spirv_module *mo
             return fail(log, STATUS_UNSUPPORTED, "SPIR-V: a push constant block without a size");
         return STATUS_OK;
     }
-    if (storage != SPIRV_STORAGE_BUFFER && storage != SPIRV_UNIFORM &&
-        storage != SPIRV_UNIFORM_CONSTANT)
-        return STATUS_OK;
     struct resource resource = {.variable = variable, .type = type};
     return add_resource(log, module, &resource, out);
 }

@@ -5,14 +5,22 @@
 
 enum { TILE_ROWS, TILE_QUADS, TILE_STEP, TILE_VARIABLE };
 enum { BLOCK_ROWS = 64, BLOCK_QUADS = 16 }; /* of the shared memory form */
+enum { SUBGROUP_ROWS = 32 };                /* of the form by matrices, of 16 quads too */
 
 static bool is_lane(const struct op_candidate *candidate)
 {
     return candidate->need & NEED_SHUFFLE;
 }
 
+static bool is_matrix(const struct op_candidate *candidate)
+{
+    return candidate->tiles[TILE_SUBGROUPS] && !is_lane(candidate);
+}
+
 static uint64_t tile_rows(const struct op_candidate *candidate)
 {
+    if (is_matrix(candidate))
+        return SUBGROUP_ROWS * candidate->tiles[TILE_SUBGROUPS];
     return is_lane(candidate) ? candidate->group * candidate->tiles[TILE_ROWS] : BLOCK_ROWS;
 }
 
@@ -61,7 +69,27 @@ static bool whole_steps(const struct op_call *call, const struct op_candidate *c
     return call->params.linear.k4 % candidate->tiles[TILE_STEP] == 0;
 }
 
+/* Sums of products of halves only: f32 storage promises more. */
+static bool halves(const struct op_call *call, const struct op_candidate *candidate)
+{
+    (void)candidate;
+    return call->tensors[LINEAR_A].type == ELEMENT_F16 &&
+           call->tensors[LINEAR_W].type == ELEMENT_F16 &&
+           call->tensors[LINEAR_C].type == ELEMENT_F16;
+}
+
 static const struct op_candidate candidates[] = {
+#ifdef COOP_KHR
+    {"matrix_khr", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_GPU, 128, {16, 16, 16, 4},
+     halves},
+    {"matrix_khr64", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_GPU, 256, {16, 16, 16, 4},
+     halves},
+    {"matrix_khr16", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_GPU, 64, {8, 16, 16, 4},
+     halves},
+#endif
+    {"matrix_nv", SHADER_linear_coop_nv, NEED_MATRIX_NV, CLASS_GPU, 128, {16, 16, 16, 4}, halves},
+    {"matrix_check", SHADER_linear_coop, NEED_NOTHING, CLASS_NONE, 128, {16, 16, 16, 4}, halves},
+    {"matrix_check8", SHADER_linear_coop, NEED_NOTHING, CLASS_NONE, 64, {8, 8, 16, 2}, halves},
     {"lane8_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
      {5, 8, 2, 1}, whole_steps},
     {"lane8_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,

@@ -31,19 +31,41 @@ static bool texels_satisfy(const struct gpu_device *device, const struct op_call
     return device->features.texel_f32 && (device->features.texel_f16 || !halves);
 }
 
+/* The subgroup size without which the candidate does not work; 0: any. */
+static uint32_t required_subgroup(const struct op_candidate *candidate)
+{
+    if (candidate->need & (NEED_MATRIX_NV | NEED_MATRIX_KHR))
+        return candidate->group / candidate->tiles[TILE_SUBGROUPS];
+    return 0;
+}
+
+static bool matrices_satisfy(const struct gpu_features *features,
+                             const struct op_candidate *candidate)
+{
+    const struct gpu_matrices *matrices =
+        candidate->need & NEED_MATRIX_NV ? &features->matrices_nv : &features->matrices_khr;
+    const uint32_t *tiles = candidate->tiles, size = required_subgroup(candidate);
+    bool fits = features->subgroup_most ? size >= features->subgroup_least &&
+                                              size <= features->subgroup_most
+                                        : size == features->subgroup_size;
+    return fits && features->cooperative_matrix && features->float16 &&
+           gpu_matrices_hold(matrices, tiles[TILE_M], tiles[TILE_N], tiles[TILE_K]);
+}
+
 /* Fills values[id] for all constant ids; returns their number. */
 static uint32_t fill_constants(const struct gpu_device *device, const struct op_call *call,
                                const struct op_candidate *candidate,
                                uint32_t values[GPU_MAX_CONSTANTS])
 {
-    static_assert(ID_TILE + OP_MAX_TILES <= ID_BY_HAND && ID_BY_HAND < GPU_MAX_CONSTANTS, "ids");
+    static_assert(ID_TILE + OP_MAX_TILES <= ID_BY_HAND && ID_SUBGROUP < GPU_MAX_CONSTANTS, "ids");
     values[ID_GROUP] = candidate->group;
     for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
         values[ID_TYPE + i] = call->tensors[i].type;
     memcpy(&values[ID_OPTION], call->options, sizeof(call->options));
     memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
     values[ID_BY_HAND] = !device->features.unpack_half;
-    return ID_BY_HAND + 1;
+    values[ID_SUBGROUP] = required_subgroup(candidate);
+    return ID_SUBGROUP + 1;
 }
 
 static bool limits_satisfy(const struct gpu_device *device, const struct op_call *call,
@@ -70,6 +92,9 @@ bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
         return false;
     if (candidate->need & NEED_QUAD && !features->subgroup_quad)
         return false;
+    if (candidate->need & (NEED_MATRIX_NV | NEED_MATRIX_KHR) &&
+        !matrices_satisfy(features, candidate))
+        return false;
     if (candidate->need & (NEED_TEXEL | NEED_SMALL_TEXEL) && !texels_satisfy(device, call))
         return false;
     if (candidate->need & NEED_TEXEL && device->limits.texel_elements < LEAST_TEXELS)
@@ -90,7 +115,7 @@ const struct op_candidate *op_choose(const struct gpu_device *device, const stru
             continue;
         if (candidate->target == CLASS_ANY || candidate->target == wanted)
             return candidate;
-        if (!first)
+        if (!first && candidate->target != CLASS_NONE)
             first = candidate;
     }
     return first ? first : &call->op->candidates[call->op->candidate_count - 1];

@@ -62,11 +62,16 @@ enum op_need {
     NEED_STORAGE16 = 4,
     NEED_SMALL_TEXEL = 8,  /* the same of any length */
     NEED_QUAD = 16,        /* subgroup operations within quads */
+    NEED_MATRIX_NV = 32,   /* cooperative matrices of halves with sums in f32, in either dialect; */
+    NEED_MATRIX_KHR = 64,  /* the tiles are M, N, K and how many subgroups the group has */
 };
 
 /* The devices that a candidate is meant for. SPARE: those that have so few storage buffers that
- * nothing else runs there. */
-enum op_class { CLASS_ANY, CLASS_GPU, CLASS_CPU, CLASS_SPARE };
+ * nothing else runs there. NONE: it stands in for another one in checks. */
+enum op_class { CLASS_ANY, CLASS_GPU, CLASS_CPU, CLASS_SPARE, CLASS_NONE };
+
+/* Tiles of candidates with cooperative matrices. */
+enum { TILE_M, TILE_N, TILE_K, TILE_SUBGROUPS };
 
 struct op_candidate {
     const char *name; /* unique in its op */
