@@ -179,7 +179,7 @@ START_TEST(drivers_see_their_own_data_only)
     ck_assert_uint_eq(seen_by_driver(device), whole);
     /* Sealed by us, and yet with the header of another driver. */
     VkPipelineCacheHeaderVersionOne header = {.headerSize = sizeof(header), .headerVersion = 1};
-    gpu_cache_save(device, "pipelines", &header, sizeof(header));
+    gpu_cache_save(device, &device->store, "pipelines", &header, sizeof(header));
     ck_assert_uint_eq(seen_by_driver(device), 0);
     gpu_device_destroy(device);
     free(shelf);

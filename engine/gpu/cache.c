@@ -123,14 +123,15 @@ static void make_key(const struct gpu_device *device, const char *name, char *ke
     snprintf(key, size, "%s-%s-%08x", name, device->info.uuid_text, (unsigned)driver);
 }
 
-void *gpu_cache_load(const struct gpu_device *device, const char *name, size_t *size)
+void *gpu_cache_load(const struct gpu_device *device, const struct gpu_store *store,
+                     const char *name, size_t *size)
 {
     char key[128];
     size_t file_size, payload_size = 0;
-    if (!device->store.load)
+    if (!store->load)
         return NULL;
     make_key(device, name, key, sizeof(key));
-    char *bytes = gpu_store_load(&device->store, key, GPU_CACHE_MOST, &file_size);
+    char *bytes = gpu_store_load(store, key, GPU_CACHE_MOST, &file_size);
     if (!bytes) {
         log_line(device->log, LOG_DEBUG, "cache: %s: there is none", key);
         return NULL;
@@ -151,18 +152,19 @@ void *gpu_cache_load(const struct gpu_device *device, const char *name, size_t *
     return bytes;
 }
 
-void gpu_cache_save(const struct gpu_device *device, const char *name, const void *payload,
-                    size_t size)
+bool gpu_cache_save(const struct gpu_device *device, const struct gpu_store *store,
+                    const char *name, const void *payload, size_t size)
 {
     char key[128];
     size_t file_size = 0;
-    if (!device->store.save)
-        return;
+    if (!store->save)
+        return false;
     make_key(device, name, key, sizeof(key));
     struct gpu_cache_identity identity = gpu_cache_identify(device);
     void *bytes = gpu_cache_seal(&identity, payload, size, &file_size);
-    bool kept = bytes && gpu_store_save(&device->store, key, bytes, file_size);
+    bool kept = bytes && gpu_store_save(store, key, bytes, file_size);
     log_line(device->log, LOG_DEBUG, "cache: %s: %zu bytes %s", key, size,
              kept ? "kept" : "could not be kept");
     free(bytes);
+    return kept;
 }

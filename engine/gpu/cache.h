@@ -25,11 +25,13 @@ const void *gpu_cache_open(const struct gpu_cache_identity *identity, const void
 void *gpu_cache_seal(const struct gpu_cache_identity *identity, const void *payload,
                      size_t payload_size, size_t *size);
 
-/* The payload that is kept for the device under `name`, malloc'ed, with a 0 behind it; NULL: none.
- */
-void *gpu_cache_load(const struct gpu_device *device, const char *name, size_t *size);
-void gpu_cache_save(const struct gpu_device *device, const char *name, const void *payload,
-                    size_t size);
+/* The payload that a store keeps for the device under `name`, malloc'ed, with a 0 behind it; NULL:
+ * none. */
+void *gpu_cache_load(const struct gpu_device *device, const struct gpu_store *store,
+                     const char *name, size_t *size);
+/* False where it could not be kept. */
+bool gpu_cache_save(const struct gpu_device *device, const struct gpu_store *store,
+                    const char *name, const void *payload, size_t size);
 /* Of bytes; a change of one word always changes it. */
 uint64_t gpu_cache_hash(uint64_t seed, const void *bytes, size_t size);
 

@@ -25,7 +25,7 @@ static bool is_of_device(const struct gpu_device *device, const void *data, size
 /* What is kept, malloc'ed; NULL: nothing. */
 static void *load(const struct gpu_device *device, size_t *size)
 {
-    void *data = gpu_cache_load(device, NAME, size);
+    void *data = gpu_cache_load(device, &device->store, NAME, size);
     if (data && is_of_device(device, data, *size))
         return data;
     free(data);
@@ -86,7 +86,7 @@ void gpu_pipeline_cache_keep(struct gpu_device *device, struct gpu_pipeline_cach
                     VK_SUCCESS) {
         uint64_t hash = gpu_cache_hash(0, data, size);
         if (hash != cache->kept)
-            gpu_cache_save(device, NAME, data, size);
+            gpu_cache_save(device, &device->store, NAME, data, size);
         cache->kept = hash;
     }
     free(data);
