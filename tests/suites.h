@@ -26,6 +26,7 @@
     ROW(cache) \
     ROW(ops) \
     ROW(ops_reference) \
+    ROW(choices) \
     ROW(span) \
     ROW(state) \
     ROW(graph) \

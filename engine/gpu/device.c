@@ -235,6 +235,7 @@ void gpu_device_destroy(struct gpu_device *device)
             device->vk.vkDestroyDevice(device->handle, NULL);
     }
     gpu_instance_finish(&device->instance);
+    free(device->choices);
     free(device);
 }
 

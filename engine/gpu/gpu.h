@@ -111,7 +111,7 @@ struct gpu_external {
     void *user;
 };
 
-/* Where compiled pipelines are kept: as adamra_cache (adamra.h). */
+/* Where compiled pipelines and measured choices are kept: as adamra_cache (adamra.h). */
 struct gpu_store {
     int (*load)(void *user, const char *key, void *data, size_t *size);
     int (*save)(void *user, const char *key, const void *data, size_t size);
@@ -136,6 +136,7 @@ struct gpu_device_params {
 struct gpu_memory;       /* memory.c: block allocator */
 struct gpu_pipeline_set; /* pipeline.c: pipelines made so far */
 struct gpu_needs_table;  /* needs.c: what shaders need */
+struct op_choices;       /* ops/choices.h: kernels that were measured to be better */
 
 struct gpu_device {
     struct logger *log; /* not owned */
@@ -154,7 +155,8 @@ struct gpu_device {
     struct gpu_memory *memory;
     struct gpu_pipeline_set *pipelines;
     struct gpu_needs_table *needs;
-    bool external; /* instance and device are the caller's */
+    struct op_choices *choices; /* NULL: none; one allocation, owned */
+    bool external;              /* instance and device are the caller's */
     void (*lock)(void *user);
     void (*unlock)(void *user);
     void *lock_user;

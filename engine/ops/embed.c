@@ -74,6 +74,12 @@ static void embed_prepare(struct random *random, const struct op_call *call)
     example_numbers(random, &call->tensors[EMBED_TOKENS], call->params.embed.vocabulary);
 }
 
+static struct op_shape_class embed_class(const struct op_call *call)
+{
+    const struct embed_params *p = &call->params.embed;
+    return (struct op_shape_class){.widths = {p->quads}};
+}
+
 static const struct op_candidate candidates[] = {
     {"flat_texel", SHADER_embed_texel, NEED_TEXEL, CLASS_CPU, 64, {0}, NULL},
     {"flat", SHADER_embed, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
@@ -93,4 +99,5 @@ const struct op op_embed = {
     .cost = embed_cost,
     .example = embed_example,
     .prepare = embed_prepare,
+    .shape_class = embed_class,
 };

@@ -78,6 +78,12 @@ static bool halves(const struct op_call *call, const struct op_candidate *candid
            call->tensors[LINEAR_C].type == ELEMENT_F16;
 }
 
+static struct op_shape_class linear_class(const struct op_call *call)
+{
+    const struct linear_params *p = &call->params.linear;
+    return (struct op_shape_class){.widths = {p->k4, p->n4}};
+}
+
 static const struct op_candidate candidates[] = {
 #ifdef COOP_KHR
     {"matrix_khr", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_GPU, 128, {16, 16, 16, 4},
@@ -94,6 +100,9 @@ static const struct op_candidate candidates[] = {
      {5, 8, 2, 1}, whole_steps},
     {"lane8_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
      {5, 8, 1, 1}, NULL},
+    /* Fewer rows a lane: where k is small, stores and what comes with them weigh more. */
+    {"lane8_texel_rows4", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_TUNED, 8,
+     {4, 8, 2, 1}, whole_steps},
     {"lane8", SHADER_linear_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 8, {5, 8, 1}, NULL},
     {"lane4_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4, 4, 1},
      NULL},
@@ -114,4 +123,5 @@ const struct op op_linear = {
     .span = linear_span,
     .cost = linear_cost,
     .example = linear_example,
+    .shape_class = linear_class,
 };

@@ -67,6 +67,12 @@ static void mean_prepare(struct random *random, const struct op_call *call)
     example_lengths(random, &call->tensors[MEAN_LENGTHS], call->params.mean.n);
 }
 
+static struct op_shape_class mean_class(const struct op_call *call)
+{
+    const struct mean_params *p = &call->params.mean;
+    return (struct op_shape_class){.widths = {p->quads}};
+}
+
 static const struct op_candidate candidates[] = {
     {"flat_texel", SHADER_mean_texel, NEED_TEXEL, CLASS_CPU, 64, {0}, NULL},
     {"flat", SHADER_mean, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
@@ -86,4 +92,5 @@ const struct op op_mean = {
     .cost = mean_cost,
     .example = mean_example,
     .prepare = mean_prepare,
+    .shape_class = mean_class,
 };

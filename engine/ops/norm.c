@@ -79,9 +79,16 @@ static void norm_example(struct random *random, enum element_type type, struct o
     example_tensor(call, NORM_BIAS, type, 4 * (uint64_t)quads);
 }
 
+static struct op_shape_class norm_class(const struct op_call *call)
+{
+    const struct norm_params *p = &call->params.norm;
+    return (struct op_shape_class){.widths = {(p->columns + 3) / 4}};
+}
+
 static const struct op_candidate candidates[] = {
     {"row_per_lane_texel", SHADER_norm_texel, NEED_TEXEL, CLASS_CPU, 64, {1}, NULL},
     {"row_per_lane", SHADER_norm, NEED_NOTHING, CLASS_CPU, 64, {1}, NULL},
+    {"row_per_32", SHADER_norm, NEED_NOTHING, CLASS_TUNED, 64, {32}, NULL}, /* for short rows */
     {"row_per_group", SHADER_norm, NEED_NOTHING, CLASS_ANY, 64, {64}, NULL},
 };
 
@@ -97,4 +104,5 @@ const struct op op_norm = {
     .span = norm_span,
     .cost = norm_cost,
     .example = norm_example,
+    .shape_class = norm_class,
 };

@@ -1,4 +1,5 @@
 #include "gpu/needs.h"
+#include "ops/choices.h"
 #include "ops/span.h"
 #include <assert.h>
 #include <string.h>
@@ -105,13 +106,13 @@ bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
            (!candidate->accepts || candidate->accepts(call, candidate));
 }
 
-const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call)
+const struct op_candidate *op_usual(const struct gpu_device *device, const struct op_call *call)
 {
     enum op_class wanted = device->info.type == GPU_CPU ? CLASS_CPU : CLASS_GPU;
     const struct op_candidate *first = NULL;
     for (uint32_t i = 0; i < call->op->candidate_count; i++) {
         const struct op_candidate *candidate = &call->op->candidates[i];
-        if (!op_satisfies(device, call, candidate))
+        if (candidate->target == CLASS_TUNED || !op_satisfies(device, call, candidate))
             continue;
         if (candidate->target == CLASS_ANY || candidate->target == wanted)
             return candidate;
@@ -119,6 +120,12 @@ const struct op_candidate *op_choose(const struct gpu_device *device, const stru
             first = candidate;
     }
     return first ? first : &call->op->candidates[call->op->candidate_count - 1];
+}
+
+const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call)
+{
+    const struct op_candidate *chosen = op_chosen(device, call);
+    return chosen ? chosen : op_usual(device, call);
 }
 
 static enum gpu_format tensor_format(const struct op_call *call, uint32_t index)

@@ -2,7 +2,8 @@
  *
  * An op file holds one `const struct op`; ops.c lists them. A candidate names a shader, what it
  * needs and its constants; candidates stand best first. `op_choose` takes the first that the device
- * satisfies and that is meant for its class; tests, selftest and bench run all that it satisfies.
+ * satisfies and that is meant for its class, unless another one was measured to be faster there
+ * (tune.h); tests, selftest and bench run all that it satisfies.
  * The layout of every tensor (quads, strides) is in params.h. */
 #ifndef OPS_H
 #define OPS_H
@@ -11,6 +12,7 @@
 
 #define OP_MAX_TENSORS 7
 #define OP_MAX_TILES   5
+#define OP_KINDS       4
 
 enum element_type { ELEMENT_F32 = TYPE_F32, ELEMENT_F16 = TYPE_F16, ELEMENT_U32 = TYPE_U32 };
 
@@ -67,8 +69,9 @@ enum op_need {
 };
 
 /* The devices that a candidate is meant for. SPARE: those that have so few storage buffers that
- * nothing else runs there. NONE: it stands in for another one in checks. */
-enum op_class { CLASS_ANY, CLASS_GPU, CLASS_CPU, CLASS_SPARE, CLASS_NONE };
+ * nothing else runs there. TUNED: those where it was measured to be faster than the others. NONE:
+ * none, it stands in for another one in checks. */
+enum op_class { CLASS_ANY, CLASS_GPU, CLASS_CPU, CLASS_SPARE, CLASS_TUNED, CLASS_NONE };
 
 /* Tiles of candidates with cooperative matrices. */
 enum { TILE_M, TILE_N, TILE_K, TILE_SUBGROUPS };
@@ -82,6 +85,12 @@ struct op_candidate {
     uint32_t tiles[OP_MAX_TILES]; /* TILE constants, meaning given by the op */
     /* Further conditions on the call's shape; NULL: none. */
     bool (*accepts)(const struct op_call *call, const struct op_candidate *candidate);
+};
+
+/* What tells calls apart whose kernels are measured apart (choices.h), beside op and storage type:
+ * widths in quads and a kind, below OP_KINDS; never lengths. */
+struct op_shape_class {
+    uint32_t widths[2], kind;
 };
 
 struct random; /* random.h */
@@ -111,6 +120,8 @@ struct op {
     /* Makes the host inputs of an example legal after they were filled with any floats: lengths,
      * indices, a positive normaliser. NULL: nothing to do. */
     void (*prepare)(struct random *random, const struct op_call *call);
+    /* The class of a call, for choices.h; NULL: the op has no choice. */
+    struct op_shape_class (*shape_class)(const struct op_call *call);
     /* By how much the reference preferred its value of u32 output element i to the next best;
      * where that is less than rounding, a kernel may choose another. NULL: outputs are exact. */
     double (*margin)(const struct op_call *call, uint64_t element);
@@ -131,8 +142,11 @@ const struct op *op_find(const char *name); /* NULL when there is none */
 /* Whether the device has all that the candidate needs for this call. */
 bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
                   const struct op_candidate *candidate);
-/* The candidate that runs by default, never NULL: every op's last one runs wherever there are seven
- * storage buffers, and another one where there are four. */
+/* The candidate that runs where none was measured, never NULL: every op's last one runs wherever
+ * there are seven storage buffers, and another one where there are four. */
+const struct op_candidate *op_usual(const struct gpu_device *device, const struct op_call *call);
+/* The candidate that runs by default: the one that was measured to be the fastest, if the device
+ * has one for such calls and can run it for this one, else the usual one. */
 const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call);
 /* The pipeline of a candidate with the constants that the call asks for. */
 status op_pipeline(struct gpu_device *device, const struct op_call *call,

@@ -108,6 +108,12 @@ static void pool_prepare(struct random *random, const struct op_call *call)
     example_lengths(random, &call->tensors[POOL_LENGTHS], p->segments[0] * p->rates[0]);
 }
 
+static struct op_shape_class pool_class(const struct op_call *call)
+{
+    const struct pool_params *p = &call->params.pool;
+    return (struct op_shape_class){.widths = {p->quads}};
+}
+
 static const struct op_candidate candidates[] = {
     {"flat_texel", SHADER_pool_texel, NEED_TEXEL, CLASS_CPU, 64, {0}, NULL},
     {"flat_few", SHADER_pool_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {0}, NULL},
@@ -128,4 +134,5 @@ const struct op op_pool = {
     .cost = pool_cost,
     .example = pool_example,
     .prepare = pool_prepare,
+    .shape_class = pool_class,
 };

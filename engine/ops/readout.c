@@ -94,6 +94,13 @@ static bool one_narrow_head(const struct op_call *call, const struct op_candidat
     return one_head(call, candidate) && narrow(call, candidate);
 }
 
+static struct op_shape_class readout_class(const struct op_call *call)
+{
+    const struct readout_params *p = &call->params.readout;
+    return (struct op_shape_class){.widths = {p->dk4, p->dv4},
+                                   .kind = call->options[OPTION_ROUTING]};
+}
+
 static const struct op_candidate candidates[] = {
     {"row8_texel_narrow",
      SHADER_readout_row_texel,
@@ -150,4 +157,5 @@ const struct op op_readout = {
     .cost = readout_cost,
     .example = readout_example,
     .prepare = readout_prepare,
+    .shape_class = readout_class,
 };

@@ -93,6 +93,12 @@ static void reduce_prepare(struct random *random, const struct op_call *call)
                        random_normal(random));
 }
 
+static struct op_shape_class reduce_class(const struct op_call *call)
+{
+    const struct reduce_params *p = &call->params.reduce;
+    return (struct op_shape_class){.widths = {p->quads}};
+}
+
 static const struct op_candidate candidates[] = {
     {"flat_texel", SHADER_reduce_texel, NEED_TEXEL, CLASS_CPU, 64, {0}, NULL},
     {"flat", SHADER_reduce, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
@@ -111,4 +117,5 @@ const struct op op_reduce = {
     .cost = reduce_cost,
     .example = reduce_example,
     .prepare = reduce_prepare,
+    .shape_class = reduce_class,
 };

@@ -209,6 +209,12 @@ static bool computes_logits(const struct op_call *call, const struct op_candidat
     return call->options[OPTION_ROUTER] == ROUTER_WEIGHT;
 }
 
+static struct op_shape_class route_class(const struct op_call *call)
+{
+    const struct route_params *p = &call->params.route;
+    return (struct op_shape_class){.widths = {p->dk4}, .kind = call->options[OPTION_ROUTER]};
+}
+
 static const struct op_candidate candidates[] = {
     {"lane8_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8, {4},
      computes_logits},
@@ -235,4 +241,5 @@ const struct op op_route = {
     .example = route_example,
     .prepare = route_prepare,
     .margin = route_margin,
+    .shape_class = route_class,
 };

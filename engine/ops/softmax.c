@@ -91,6 +91,13 @@ static bool narrow(const struct op_call *call, const struct op_candidate *candid
     return call->params.softmax.dv4 <= candidate->group;
 }
 
+static struct op_shape_class softmax_class(const struct op_call *call)
+{
+    const struct softmax_params *p = &call->params.softmax;
+    return (struct op_shape_class){.widths = {p->dk4, p->dv4},
+                                   .kind = call->options[OPTION_SPARSE]};
+}
+
 static const struct op_candidate candidates[] = {
     {"lane8_texel_narrow",
      SHADER_softmax_lane_texel,
@@ -105,6 +112,14 @@ static const struct op_candidate candidates[] = {
      CLASS_CPU,
      8,
      {4, 2, 8},
+     NULL},
+    /* More keys at a time, for more time to compile. */
+    {"lane8_texel_keys16",
+     SHADER_softmax_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_TUNED,
+     8,
+     {4, 2, 16},
      NULL},
     {"lane8", SHADER_softmax_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 8, {4, 1, 8}, NULL},
     {"lane4_texel",
@@ -133,4 +148,5 @@ const struct op op_softmax = {
     .cost = softmax_cost,
     .example = softmax_example,
     .prepare = softmax_prepare,
+    .shape_class = softmax_class,
 };

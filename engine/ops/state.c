@@ -117,6 +117,12 @@ static bool deep(const struct op_call *call, const struct op_candidate *candidat
     return call->params.state.dk > 4 * candidate->group && !narrow(call, candidate);
 }
 
+static struct op_shape_class state_class(const struct op_call *call)
+{
+    const struct state_params *p = &call->params.state;
+    return (struct op_shape_class){.widths = {(p->dk + 3) / 4, p->dv4}};
+}
+
 static const struct op_candidate candidates[] = {
     {"lane8_texel_deep",
      SHADER_state_lane_texel,
@@ -166,4 +172,5 @@ const struct op op_state = {
     .cost = state_cost,
     .example = state_example,
     .prepare = state_prepare,
+    .shape_class = state_class,
 };
