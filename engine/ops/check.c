@@ -336,21 +336,19 @@ static status check_call(struct gpu_device *device, const struct op_candidate *c
     return result;
 }
 
-status op_check(struct gpu_device *device, const struct op *op,
-                const struct op_candidate *candidate, enum element_type type, uint64_t seed,
-                uint32_t cases, struct op_check_report *report)
+/* Options: those that every call must have, or NULL; then the first call of SAME_OPTIONS says. */
+static status check_cases(struct gpu_device *device, const struct op *op,
+                          const struct op_candidate *candidate, const uint32_t *options,
+                          uint64_t seed, uint32_t cases, struct op_check_report *report)
 {
-    *report = (struct op_check_report){.op = op->name,
-                                       .candidate = candidate->name,
-                                       .shader = gpu_shader_name(candidate->shader),
-                                       .type = type,
-                                       .ok = true};
-    uint32_t options[OP_MAX_OPTIONS] = {0};
+    uint32_t drawn[OP_MAX_OPTIONS] = {0};
     for (uint32_t i = 0; i < cases && report->ok; i++) {
-        struct check check = {.random = random_seed(seed + i), .type = type, .report = report};
-        if (!draw_call(device, op, candidate, i % SAME_OPTIONS ? options : NULL, &check))
+        struct check check = {
+            .random = random_seed(seed + i), .type = report->type, .report = report};
+        const uint32_t *wanted = options ? options : i % SAME_OPTIONS ? drawn : NULL;
+        if (!draw_call(device, op, candidate, wanted, &check))
             return STATUS_OK;
-        memcpy(options, check.call.options, OPTIONS_BYTES);
+        memcpy(drawn, check.call.options, OPTIONS_BYTES);
         report->cases++;
         status result = check_call(device, candidate, &check);
         if (result)
@@ -359,36 +357,28 @@ status op_check(struct gpu_device *device, const struct op *op,
     return STATUS_OK;
 }
 
-static status check_candidate(struct gpu_device *device, const struct op_check_params *params,
-                              const struct op *op, uint32_t index)
+static struct op_check_report
+fresh_report(const struct op *op, const struct op_candidate *candidate, enum element_type type)
 {
-    const struct op_candidate *candidate = &op->candidates[index];
-    static const enum element_type types[] = {ELEMENT_F32, ELEMENT_F16};
-    if (params->candidate && strcmp(params->candidate, candidate->name) != 0)
-        return STATUS_OK;
-    for (uint32_t i = 0; i < ARRAY_SIZE(types); i++) {
-        struct op_check_report report;
-        status result = op_check(device, op, candidate, types[i],
-                                 params->seed + 1000 * (2 * index + i), params->cases, &report);
-        if (result)
-            return result;
-        params->report(params->user, &report);
-    }
-    return STATUS_OK;
+    return (struct op_check_report){.op = op->name,
+                                    .candidate = candidate->name,
+                                    .shader = gpu_shader_name(candidate->shader),
+                                    .type = type,
+                                    .ok = true};
 }
 
-status op_check_all(struct gpu_device *device, const struct op_check_params *params)
+status op_check(struct gpu_device *device, const struct op *op,
+                const struct op_candidate *candidate, enum element_type type, uint64_t seed,
+                uint32_t cases, struct op_check_report *report)
 {
-    for (uint32_t i = 0; i < op_count; i++) {
-        if (params->op && strcmp(params->op, op_list[i]->name) != 0)
-            continue;
-        for (uint32_t c = 0; c < op_list[i]->candidate_count; c++) {
-            if (params->stop && params->stop())
-                return STATUS_OK;
-            status result = check_candidate(device, params, op_list[i], c);
-            if (result)
-                return result;
-        }
-    }
-    return STATUS_OK;
+    *report = fresh_report(op, candidate, type);
+    return check_cases(device, op, candidate, NULL, seed, cases, report);
+}
+
+status op_check_like(struct gpu_device *device, const struct op_call *like,
+                     const struct op_candidate *candidate, enum element_type type, uint64_t seed,
+                     uint32_t cases, struct op_check_report *report)
+{
+    *report = fresh_report(like->op, candidate, type);
+    return check_cases(device, like->op, candidate, like->options, seed, cases, report);
 }

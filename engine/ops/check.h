@@ -41,6 +41,10 @@ struct op_tolerance op_tolerance(enum element_type type);
 status op_check(struct gpu_device *device, const struct op *op,
                 const struct op_candidate *candidate, enum element_type type, uint64_t seed,
                 uint32_t cases, struct op_check_report *report);
+/* The same on calls with the options of `like`: for kernels that are about to run with them. */
+status op_check_like(struct gpu_device *device, const struct op_call *like,
+                     const struct op_candidate *candidate, enum element_type type, uint64_t seed,
+                     uint32_t cases, struct op_check_report *report);
 /* Reports on every op, candidate and storage type. Stops at the first failure of the machinery. */
 status op_check_all(struct gpu_device *device, const struct op_check_params *params);
 
