@@ -111,6 +111,9 @@ typedef struct adamra_device_info {
     uint8_t cooperative_matrix;
     uint8_t unified_memory;
     uint8_t timestamps;
+    /* of adamra_context_device only: kinds of calls that run another kernel than the usual one,
+     * which adamra_tune has measured to be faster there */
+    uint32_t tuned;
 } adamra_device_info;
 
 /*
@@ -133,8 +136,9 @@ typedef struct adamra_vulkan adamra_vulkan; /* the caller's Vulkan objects: adam
 typedef int (*adamra_progress_fn)(void *user, double done);
 
 /*
- * Where a context keeps what is expensive to make again: the driver's compiled pipelines. Data that
- * is missing, old, another device's or damaged is a miss, never an error.
+ * Where a context keeps what is expensive to make again: the driver's compiled pipelines, and what
+ * adamra_tune has measured. Data that is missing, old, another device's or damaged is a miss, never
+ * an error.
  */
 typedef struct adamra_cache {
     /* Fills data with at most *size bytes of what was saved under `key` (a file name's letters);
@@ -162,6 +166,7 @@ typedef struct adamra_context_params {
                                   * measured so far; 0 means 100; negative: unbounded */
     const adamra_cache *cache;   /* NULL: files in the default folder; kept as a copy, its strings
                                   * and `user` are the caller's and outlive the context */
+    int no_tune;                 /* 1: run the usual kernels, whatever adamra_tune has measured */
     const char *limits;          /* for tests: "storage_range=65536,groups=8,..." lowers what the
                                   * device can do; results stay the same to the bit */
 } adamra_context_params;

@@ -168,6 +168,10 @@ adamra_status adamra_context_create(const adamra_context_params *params, adamra_
         free(context);
         return context_status(result);
     }
+    context->no_tune = params->no_tune != 0;
+    context->limited = params->limits != NULL;
+    if (!context->no_tune)
+        tune_open(context);
     *out = context;
     return ADAMRA_OK;
 }
@@ -189,6 +193,7 @@ adamra_status adamra_context_device(const adamra_context *context, adamra_device
     used.limits = context->device->limits;
     used.features = context->device->features;
     describe(&used, info);
+    info->tuned = context->tuned;
     return ADAMRA_OK;
 }
 

@@ -14,7 +14,9 @@ struct adamra_context {
     struct gpu_device *device;
     struct gpu_store files; /* the cache's where it is files; else {0} */
     const char *candidate;  /* kernels forced by name; NULL: chosen per device; not owned */
-    uint64_t buffers_made; /* serial number of the last adamra_buffer */
+    bool no_tune, limited;  /* as its parameters say: usual kernels only; limits are lowered */
+    uint32_t tuned;         /* as adamra_device_info's */
+    uint64_t buffers_made;  /* serial number of the last adamra_buffer */
 };
 
 struct adamra_buffer {
@@ -42,6 +44,9 @@ adamra_status context_fail_null(struct adamra_context *context, const char *name
 /* Has a device made on the caller's Vulkan objects (vulkan.c); *external must live until then. */
 void vulkan_adopt(const adamra_vulkan *vulkan, struct gpu_external *external,
                   struct gpu_device_params *params);
+
+/* Has the device use what adamra_tune has kept for it, if anything (tune.c). */
+void tune_open(struct adamra_context *context);
 
 /* For tests and tuning: plans made from now on run candidates of this name where an op has one
  * that the device satisfies; NULL: back to the default choice. `name` must outlive the context. */

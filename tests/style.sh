@@ -84,7 +84,7 @@ check_documentation()
                 print FILENAME ":" FNR ": " name " is not documented"
         }
         /^(ADAMRA_API|typedef)/ { last = $0 }
-        NF { comment = /\*\/$/ }' api/adamra.h api/adamra_vulkan.h
+        NF { comment = /\*\/$/ }' api/adamra.h api/adamra_vulkan.h api/adamra_tune.h
 }
 
 check_header_alone()
@@ -93,7 +93,7 @@ check_header_alone()
     read -ra cc <<<"${CC:-cc}" # may be two words, as "ccache gcc"
     local cxx=${CXX:-} header
     [ -n "$cxx" ] || cxx=$(command -v c++ || command -v clang++)
-    for header in adamra adamra_vulkan; do
+    for header in adamra adamra_vulkan adamra_tune; do
         echo "#include \"$header.h\"" |
             "${cc[@]}" -x c -std=c11 -Wall -Wextra -pedantic -Werror -fsyntax-only -Iapi - 2>&1
         echo "#include \"$header.h\"" | "${cxx:-c++}" -x c++ -std=c++11 -Wall -Wextra -pedantic \

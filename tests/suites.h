@@ -24,6 +24,7 @@
     ROW(limits_results) \
     ROW(store) \
     ROW(cache) \
+    ROW(tune) \
     ROW(ops) \
     ROW(ops_reference) \
     ROW(choices) \
