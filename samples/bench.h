@@ -43,6 +43,7 @@ struct bench_device {
     uint32_t index;
     const char *name, *type, *uuid, *driver, *driver_version, *api_version;
     double copy_gbytes_per_s, f32_gflops, f16_gflops; /* measured; f16 0 where not possible */
+    uint64_t tuned; /* kinds of calls that run a kernel that `adamra tune` has chosen */
 };
 
 /* A kernel of a plan, with --profile. */

@@ -68,6 +68,7 @@ static const struct bench_field device_fields[] = {
     DEVICE(copy_gbytes_per_s, FIELD_REAL, FIELD_MAYBE),
     DEVICE(f32_gflops, FIELD_REAL, FIELD_MAYBE),
     DEVICE(f16_gflops, FIELD_REAL, FIELD_MAYBE),
+    DEVICE(tuned, FIELD_COUNT, FIELD_MAYBE),
 };
 
 #define KERNEL(name, kind, presence)                                                               \

@@ -121,6 +121,9 @@ static void write_device(FILE *file, const struct bench_device *device)
             separator = ", ";
         }
     }
+    if (device->tuned > 0) {
+        fprintf(file, "%stuned kernels %s", separator, text_count(device->tuned).text);
+    }
     fputc('\n', file);
 }
 

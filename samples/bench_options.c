@@ -191,6 +191,8 @@ static const struct flag flags[] = {
     {"compare", 0, "FILE...", 1, add_compare, "paths of result files",
      "compare with earlier results (-o json)"},
     {"profile", 0, NULL, 1, set_profile, NULL, "a line for each kernel too"},
+    {"no-tune", 0, NULL, 1, option_no_tune, NULL,
+     "run the usual kernels, whatever adamra tune has kept"},
     {"quiet", 0, NULL, 1, option_quiet, NULL, "no progress, no warnings"},
     {"verbose", 0, NULL, 1, option_verbose, NULL, "a line on standard error for each combination"},
     {"help", 'h', NULL, 1, option_help, NULL, "print this"},

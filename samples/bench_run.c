@@ -1,5 +1,6 @@
 #include "bench_run.h"
 #include "bench_encoder.h"
+#include "ops/choices.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +219,7 @@ static status add_device(struct bench_run *run)
         .driver = keep_text(run, info->driver),
         .driver_version = keep_text(run, info->driver_version),
         .api_version = keep_text(run, version),
+        .tuned = run->device->choices ? op_choices_count(run->device->choices) : 0,
     };
     run->results.devices = devices;
     run->results.device_count = count + 1;
@@ -292,6 +294,19 @@ static status measure_device(struct bench_run *run)
     return result;
 }
 
+/* What `adamra tune` has kept. Pipelines that are kept are not used: first calls would be no first
+ * calls. */
+static void load_choices(struct gpu_device *device)
+{
+    struct gpu_store store;
+    struct op_choices choices;
+    gpu_store_init(NULL, &store);
+    if (op_choices_load(device, &store, &choices)) {
+        (void)op_choices_use(device, &choices); /* without memory: the usual kernels */
+    }
+    gpu_store_finish(&store);
+}
+
 static void cancel_run(void *device)
 {
     gpu_cancel(device);
@@ -304,6 +319,9 @@ static status run_device(struct bench_run *run, const char *select)
     status result = gpu_device_create(&run->log, &params, &run->device);
     if (result == STATUS_OK) {
         cli_on_interrupt(cancel_run, run->device);
+        if (!run->options->common.no_tune) {
+            load_choices(run->device);
+        }
         say_device(run);
         result = measure_device(run);
         cli_on_interrupt(NULL, NULL);

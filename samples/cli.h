@@ -37,6 +37,7 @@ status classify_command(struct cli *cli);
 status devices_command(struct cli *cli);
 status run_command(struct cli *cli);
 status selftest_command(struct cli *cli);
+status tune_command(struct cli *cli);
 
 /* Opens the device of --device and, unless --quiet, says which it is on standard error. */
 status cli_open_device(struct cli *cli);

@@ -30,6 +30,10 @@ static const struct command commands[] = {
      run_command},
     {"selftest", FOR_SELFTEST, 0, 0, "selftest [FLAGS]",
      "Compares every kernel that the device can run with the reference.", selftest_command},
+    {"tune", FOR_TUNE, 0, 0, "tune [FLAGS]",
+     "Measures which kernels are the fastest on the device, each compared with the reference\n"
+     "first, and keeps that for later runs, which use them where they beat the usual ones.",
+     tune_command},
     {"bench", OWN_FLAGS, 0, UINT32_MAX, "bench [FLAGS]",
      "Times attention kinds on devices, beside what the devices can do. LIST: 1024,4096 or\n"
      "1024-65536*4 or 64-256+64; all combinations run.",
@@ -161,6 +165,7 @@ status cli_open_device(struct cli *cli)
                                           .progress = show_progress,
                                           .max_device_memory = cli->options.max_device_memory,
                                           .max_submit_ms = cli->options.max_submit_ms,
+                                          .no_tune = cli->options.no_tune,
                                           .limits = cli->options.limits};
     adamra_device_info info;
     status result = cli_status(adamra_context_create(&params, &cli->context));

@@ -54,6 +54,19 @@ bool option_help(struct options *options, const char *text)
     return options->help = true;
 }
 
+bool option_no_tune(struct options *options, const char *text)
+{
+    (void)text;
+    return options->no_tune = true;
+}
+
+static bool set_max_seconds(struct options *options, const char *text)
+{
+    char *end;
+    options->max_seconds = strtod(text, &end);
+    return end != text && *end == 0 && isfinite(options->max_seconds) && options->max_seconds > 0;
+}
+
 static bool set_json(struct options *options, const char *text)
 {
     (void)text;
@@ -229,7 +242,7 @@ static const struct flag flags[] = {
      "lines of {\"text\", \"label\"}; prints the accuracy; may be repeated"},
     {"top", 0, "K", FOR_CLASSIFY, set_top, "a whole number >= 1",
      "print the K most probable labels (default 1)"},
-    {"json", 0, NULL, FOR_DEVICES | FOR_CLASSIFY, set_json, NULL, "print JSON"},
+    {"json", 0, NULL, FOR_DEVICES | FOR_CLASSIFY | FOR_TUNE, set_json, NULL, "print JSON"},
     {"device", 0, "DEVICE", FOR_ALL, option_device, "an index, a part of a name or a UUID",
      "index, part of the name or UUID (default: $ADAMRA_DEVICE, else the best one)"},
     {"dtype", 0, "TYPE", FOR_ALL, set_type, "f32 or f16", "storage: f32 (default) or f16"},
@@ -238,6 +251,10 @@ static const struct flag flags[] = {
      "memory of the device to take at most, for example 256M (default: what is free)"},
     {"max-submit-ms", 0, "MS", FOR_RUNS, set_max_submit_ms, "a number > 0, or none",
      "no submission runs longer on the device, as far as can be told (default 100)"},
+    {"max-seconds", 0, "S", FOR_TUNE, set_max_seconds, "a number of seconds above 0",
+     "measure for so long at most (default 60)"},
+    {"no-tune", 0, NULL, FOR_RUNS, option_no_tune, NULL,
+     "run the usual kernels, whatever adamra tune has kept"},
     {"quiet", 0, NULL, FOR_ALL, option_quiet, NULL, "no device line, no warnings"},
     {"verbose", 0, NULL, FOR_ALL, option_verbose, NULL,
      "more about what is done and how long it took"},

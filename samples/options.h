@@ -15,7 +15,8 @@ enum command_bit {
     FOR_CLASSIFY = 4,
     FOR_RUN = 8,
     FOR_SELFTEST = 16,
-    FOR_ALL = 31,
+    FOR_TUNE = 32,
+    FOR_ALL = 63,
 };
 
 /* Values of a flag that may be repeated, in their order; the strings are argv's. */
@@ -31,6 +32,8 @@ struct options {
     uint64_t max_device_memory; /* bytes; 0: what there is */
     adamra_type type;
     bool quiet, verbose, help, json;
+    bool no_tune;                /* the usual kernels only */
+    double max_seconds;          /* of tune; 0: the library's default */
     const char *output, *tokens; /* paths; NULL where not given */
     const char *attention;       /* the kind's name */
     uint32_t rates[ADAMRA_MAX_HEADS];
@@ -63,6 +66,7 @@ bool option_device(struct options *options, const char *text);
 bool option_quiet(struct options *options, const char *text);
 bool option_verbose(struct options *options, const char *text);
 bool option_help(struct options *options, const char *text);
+bool option_no_tune(struct options *options, const char *text);
 
 /* Prints a line for each flag of the subcommand. */
 void options_print(FILE *stream, enum command_bit bit);

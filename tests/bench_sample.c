@@ -98,7 +98,8 @@ static void fill_devices(struct bench_results *results, const struct sample_spec
                                                     .api_version = "1.3.280",
                                                     .copy_gbytes_per_s = 20.5 / (i + 1),
                                                     .f32_gflops = 100.25 / (i + 1),
-                                                    .f16_gflops = i ? 0 : 180.5};
+                                                    .f16_gflops = i ? 0 : 180.5,
+                                                    .tuned = 2 * i};
     }
 }
 

@@ -37,7 +37,7 @@ static void expect_keys(const json_t *object, const char *const *keys)
         "output_bytes", "peak_device_bytes"
 #define DEVICE_KEYS                                                                                \
     "name", "type", "uuid", "driver", "driver_version", "api_version", "copy_gbytes_per_s",        \
-        "f32_gflops", "f16_gflops"
+        "f32_gflops", "f16_gflops", "tuned"
 
 START_TEST(json_has_the_documented_layout)
 {

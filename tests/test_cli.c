@@ -92,7 +92,8 @@ END_TEST
 
 START_TEST(says_its_help_and_version)
 {
-    static const char *const commands[] = {"devices", "attend", "classify", "run", "selftest"};
+    static const char *const commands[] = {"devices", "attend",   "classify",
+                                           "run",     "selftest", "tune"};
     const struct outcome *outcome = program_run("--version");
     ck_assert_int_eq(outcome->code, 0);
     ck_assert_str_eq(outcome->output, "adamra 0.1.0\n");
@@ -267,6 +268,59 @@ START_TEST(cuts_long_texts_and_says_so_once)
 }
 END_TEST
 
+/* ---- tune ---- */
+
+/* Keeps what it measures in the folder of the test. */
+#define CACHE "XDG_CACHE_HOME=\"$PWD\""
+
+START_TEST(tune_refuses_wrong_usage)
+{
+    static const struct expectation table[] = {
+        {"selftest --no-tune", 2, "unsupported flag '--no-tune'"},
+        {"tune extra", 2, "too many file names"},
+        {"tune --max-seconds 0", 2, "--max-seconds '0'; expected a number of seconds above 0"},
+        {"tune --max-seconds inf", 2, "--max-seconds 'inf'"},
+        {"tune --max-seconds 5s", 2, "--max-seconds '5s'"},
+        {"tune --no-tune", 2, "unsupported flag '--no-tune'"},
+    };
+    run_table(table, ARRAY_SIZE(table));
+}
+END_TEST
+
+START_TEST(tune_says_what_it_measured)
+{
+    const struct outcome *outcome = program_run_in(CACHE, "tune --max-seconds 1e-6");
+    ck_assert_int_eq(outcome->code, 0);
+    ck_assert_int_eq(strncmp(outcome->output, "op       shape", 14), 0);
+    ck_assert_ptr_nonnull(strstr(outcome->output, "not measured: there was no time\n"));
+    ck_assert_ptr_nonnull(strstr(outcome->output, "0 of 0 kinds of calls"));
+    ck_assert_ptr_nonnull(strstr(outcome->output, "were not measured; another run"));
+    outcome = program_run_in(CACHE, "tune --max-seconds 1e-6 --json --dtype f16");
+    ck_assert_int_eq(outcome->code, 0);
+    json_t *object = json_loads(outcome->output, 0, NULL);
+    ck_assert_msg(object != NULL, "'%s'", outcome->output);
+    ck_assert_str_eq(json_string_value(json_object_get(object, "dtype")), "f16");
+    ck_assert(json_is_boolean(json_object_get(object, "kept")));
+    const json_t *result = json_array_get(json_object_get(object, "results"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(result, "op")), "linear");
+    ck_assert_str_eq(json_string_value(json_object_get(result, "outcome")), "left");
+    ck_assert(json_is_null(json_object_get(result, "best")));
+    ck_assert(json_is_null(json_object_get(result, "ratio")));
+    json_decref(object);
+}
+END_TEST
+
+START_TEST(an_interrupt_ends_tune)
+{
+    const struct outcome *outcome = program_run_in(
+        CACHE " timeout --foreground --preserve-status -s INT 2", "tune --max-seconds 1000");
+    ck_assert_int_eq(outcome->code, 130);
+    char command[1100];
+    snprintf(command, sizeof(command), "! test -e '%s'/choices-*", program_path("adamra"));
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(reports_a_full_disk)
 {
     program_expect(program_run("devices > /dev/full"), 1, "standard output");
@@ -292,6 +346,11 @@ Suite *cli_suite(void)
     tcase_add_test(usage, says_that_there_is_no_device);
     tcase_add_test(usage, reports_a_full_disk);
     suite_add_tcase(suite, usage);
+    TCase *tune = make_case("tune");
+    tcase_add_test(tune, tune_refuses_wrong_usage);
+    tcase_add_test(tune, tune_says_what_it_measured);
+    tcase_add_test(tune, an_interrupt_ends_tune);
+    suite_add_tcase(suite, tune);
     TCase *classify = make_case("classify");
     tcase_add_test(classify, classifies_texts);
     tcase_add_test(classify, prints_inputs_of_all_kinds_in_order);
