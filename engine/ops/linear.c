@@ -84,16 +84,18 @@ static struct op_shape_class linear_class(const struct op_call *call)
     return (struct op_shape_class){.widths = {p->k4, p->n4}};
 }
 
+/* Cooperative matrices are taken where tuning has checked and timed them: drivers differ in what
+ * they do with them. */
 static const struct op_candidate candidates[] = {
 #ifdef COOP_KHR
-    {"matrix_khr", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_GPU, 128, {16, 16, 16, 4},
+    {"matrix_khr", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_TUNED, 128, {16, 16, 16, 4},
      halves},
-    {"matrix_khr64", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_GPU, 256, {16, 16, 16, 4},
+    {"matrix_khr64", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_TUNED, 256, {16, 16, 16, 4},
      halves},
-    {"matrix_khr16", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_GPU, 64, {8, 16, 16, 4},
+    {"matrix_khr16", SHADER_linear_coop_khr, NEED_MATRIX_KHR, CLASS_TUNED, 64, {8, 16, 16, 4},
      halves},
 #endif
-    {"matrix_nv", SHADER_linear_coop_nv, NEED_MATRIX_NV, CLASS_GPU, 128, {16, 16, 16, 4}, halves},
+    {"matrix_nv", SHADER_linear_coop_nv, NEED_MATRIX_NV, CLASS_TUNED, 128, {16, 16, 16, 4}, halves},
     {"matrix_check", SHADER_linear_coop, NEED_NOTHING, CLASS_NONE, 128, {16, 16, 16, 4}, halves},
     {"matrix_check8", SHADER_linear_coop, NEED_NOTHING, CLASS_NONE, 64, {8, 8, 16, 2}, halves},
     {"lane8_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,

@@ -10,8 +10,8 @@
 #define RUN        192 /* keys that a block sees, in one run */
 #define STRETCH    256 /* keys of a state's stretches */
 #define STRETCHES  64  /* that are summed */
-#define RATE       4
-#define BATCH      16 /* of means */
+#define RATE       2   /* of a pool's first level; doubled for each further one */
+#define BATCH      16  /* of means */
 #define VOCABULARY 257
 #define FULL       (1u << 30) /* a length: kernels clamp it */
 
@@ -155,18 +155,20 @@ static void fill_norm(const struct op_shape *shape, enum element_type type, uint
 static void fill_pool(const struct op_shape *shape, enum element_type type, uint32_t rows,
                       struct op_call *call)
 {
-    uint32_t quads = shape->a / 4, segments = rows / RATE;
-    call->params.pool = (struct pool_params){.batch = 1,
-                                             .segments = segments,
-                                             .rate = RATE,
-                                             .quads = quads,
-                                             .x_batch = rows * quads,
-                                             .x_row = quads,
-                                             .y_batch = segments * quads,
-                                             .y_row = quads};
+    uint32_t quads = shape->a / 4;
+    struct pool_params params = {
+        .batch = 1, .quads = quads, .x_batch = rows * quads, .x_row = quads, .y_row = quads};
+    for (uint32_t level = 0; level < POOL_LEVELS; level++) {
+        uint32_t segments = rows / (RATE << level);
+        params.rates[level] = RATE << level;
+        params.segments[level] = segments;
+        params.y_batch[level] = segments * quads;
+        example_tensor(call, POOL_Y + level, type, (uint64_t)segments * shape->a);
+    }
+    call->params.pool = params;
+    call->options[OPTION_LEVELS] = POOL_LEVELS;
     example_tensor(call, POOL_X, type, (uint64_t)rows * shape->a);
     example_tensor(call, POOL_LENGTHS, ELEMENT_U32, 1);
-    example_tensor(call, POOL_Y, type, (uint64_t)segments * shape->a);
 }
 
 /* Rows are the stretches of all blocks; a block is that of a state of a keys and b values. */

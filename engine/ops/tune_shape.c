@@ -172,7 +172,8 @@ static void find_contenders(struct contest *contest)
     const struct op *op = contest->shape->op;
     assert(op->candidate_count <= MOST);
     for (uint32_t i = 0; i < op->candidate_count; i++)
-        if (op_satisfies(contest->tuning->device, &contest->bench.call, &op->candidates[i]))
+        if (op->candidates[i].target != CLASS_NONE &&
+            op_satisfies(contest->tuning->device, &contest->bench.call, &op->candidates[i]))
             contest->contenders[contest->count++].candidate = &op->candidates[i];
 }
 
