@@ -13,6 +13,7 @@ void placement_finish(struct placement *placement)
 {
     free(placement->lifetimes);
     free(placement->order);
+    *placement = (struct placement){0};
 }
 
 static uint64_t tensor_bytes(const struct graph_tensor *tensor)

@@ -20,6 +20,6 @@ struct placement {
 
 /* Gives every tensor that is not bound its place. On failure *placement needs no finish. */
 status placement_init(struct logger *log, const struct graph *graph, struct placement *placement);
-void placement_finish(struct placement *placement);
+void placement_finish(struct placement *placement); /* may be called again */
 
 #endif
