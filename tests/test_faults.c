@@ -169,6 +169,9 @@ static adamra_context *open_watched(const struct work_kind *kind, bool unified, 
     faults_watch(false);
     /* Else copies through staging buffers are not made on devices that need none. */
     context->device->features.unified = unified;
+    /* Without texel buffers to speak of (SwiftShader), other kernels take seconds to compile. */
+    if (context->device->limits.texel_elements < 1 << 24)
+        adamra_context_force(context, "tile");
     return context;
 }
 
