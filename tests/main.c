@@ -1,5 +1,6 @@
 /* Runs one suite (-DSUITE=name, for work on one part) or all of them. No forks: suites share a
- * device. CK_RUN_SUITE and CK_RUN_CASE select, as Check documents. */
+ * device. CK_RUN_SUITE, CK_RUN_CASE and CK_EXCLUDE_TAGS select, as Check documents; the tag "long"
+ * is of what takes minutes. */
 #include "base/system.h"
 #include "suites.h"
 #include <stdlib.h>

@@ -16,15 +16,16 @@ run_suites() # ICD
     on_driver "$1" "$build/tests/adamra_tests"
 }
 
+# Without thousands of failures in turn, which take minutes there; the matrix runs them everywhere.
 run_swiftshader()
 {
     [ -f "$swiftshader" ] || return "$NOT_HERE"
-    run_suites "$swiftshader"
+    CK_EXCLUDE_TAGS=long run_suites "$swiftshader"
 }
 
 run_validated()
 {
-    ADAMRA_TEST_VALIDATE=1 run_suites "$lavapipe"
+    CK_EXCLUDE_TAGS=long ADAMRA_TEST_VALIDATE=1 run_suites "$lavapipe"
 }
 
 build_sanitized()

@@ -395,6 +395,7 @@ Suite *faults_suite(void)
     tcase_add_loop_test(work, losing_the_device, 0, (int)work_count);
     tcase_add_test(work, losing_the_device_while_copying);
     tcase_add_test(end, failures_were_many);
+    tcase_set_tags(work, "long");
     suite_add_tcase(suite, open);
     suite_add_tcase(suite, work);
     suite_add_tcase(suite, end);
