@@ -29,7 +29,6 @@ void store_quad(uint row, uint column, vec4 sum)
 {
     if (row >= p.rows || column >= p.n4) return;
     const uint at = p.c_start + row * p.c_row + column;
-    if (with_bias != 0) sum += FETCH(bias, LINEAR_BIAS, p.bias_start + column);
     if (with_gelu != 0) sum = gelu_quad(sum);
     if (with_residual != 0) sum += FETCH(residual, LINEAR_RESIDUAL, at);
     STORE(c, LINEAR_C, at, sum);
@@ -49,7 +48,8 @@ void main()
         a_at[r] = p.a_start + min(row0 + r * SG, p.rows - 1) * p.a_row;
         [[unroll]] for (uint v = 0; v < 4 * QUADS; v++) sum[r][v] = 0;
     }
-    uint w_at = p.w_start + lane / QUADS * p.w_row + min(column0 + lane % QUADS, p.n4 - 1);
+    const uint w_column = min(column0 + lane % QUADS, p.n4 - 1);
+    uint w_at = p.w_start + lane / QUADS * p.w_row + w_column;
     for (uint k = 0; k < p.k4; k += STEP) {
         vec4 x[ROWS][STEP], y[FETCHES];
         [[unroll]] for (uint r = 0; r < ROWS; r++)
@@ -69,7 +69,12 @@ void main()
                         sum[r][q * 4 + e] += x[r][i >> 2][i & 3] * b[e];
             }
     }
-    [[unroll]] for (uint r = 0; r < ROWS; r++)
-        [[unroll]] for (uint q = 0; q < QUADS; q++)
-            store_quad(row0 + r * SG, column0 + q, QUAD(sum[r], q * 4));
+    vec4 own = vec4(0); // bias of the quad of columns that is the lane's
+    if (with_bias != 0) own = FETCH(bias, LINEAR_BIAS, p.bias_start + w_column);
+    [[unroll]] for (uint q = 0; q < QUADS; q++) {
+        vec4 b;
+        [[unroll]] for (uint e = 0; e < 4; e++) b[e] = subgroupShuffle(own[e], zero + q);
+        [[unroll]] for (uint r = 0; r < ROWS; r++)
+            store_quad(row0 + r * SG, column0 + q, QUAD(sum[r], q * 4) + b);
+    }
 }
