@@ -25,23 +25,26 @@ void accumulate(inout vec4 sum, vec4 x, bool valid)
 void load_segments(state_tile s, uint j, uint features[LANES], uint columns[QUADS],
                    out vec4 x[STEP][LANES], out vec4 y[STEP][QUADS])
 {
-    uint row[STEP], count[STEP];
+    uint count[STEP], k_at[STEP], v_at[STEP];
     [[unroll]] for (uint u = 0; u < STEP; u++) {
-        row[u] = min(j + u, s.end - 1) * s.rate;
-        count[u] = min(s.rate, s.rows - row[u]);
+        const uint row = min(j + u, s.end - 1) * s.rate;
+        count[u] = min(s.rate, s.rows - row);
+        k_at[u] = s.k + row * p.k_row;
+        v_at[u] = s.v + row * p.v_row;
         [[unroll]] for (uint f = 0; f < LANES; f++)
-            x[u][f] = FETCH(k, STATE_K, s.k + row[u] * p.k_row + features[f]);
+            x[u][f] = FETCH(k, STATE_K, k_at[u] + features[f]);
         [[unroll]] for (uint c = 0; c < QUADS; c++)
-            y[u][c] = FETCH(v, STATE_V, s.v + row[u] * p.v_row + columns[c]);
+            y[u][c] = FETCH(v, STATE_V, v_at[u] + columns[c]);
     }
     for (uint r = 1; r < s.rate; r++) {
         [[unroll]] for (uint u = 0; u < STEP; u++) {
             const bool valid = r < count[u];
-            const uint at = row[u] + min(r, count[u] - 1);
+            k_at[u] += valid ? p.k_row : 0;
+            v_at[u] += valid ? p.v_row : 0;
             [[unroll]] for (uint f = 0; f < LANES; f++)
-                accumulate(x[u][f], FETCH(k, STATE_K, s.k + at * p.k_row + features[f]), valid);
+                accumulate(x[u][f], FETCH(k, STATE_K, k_at[u] + features[f]), valid);
             [[unroll]] for (uint c = 0; c < QUADS; c++)
-                accumulate(y[u][c], FETCH(v, STATE_V, s.v + at * p.v_row + columns[c]), valid);
+                accumulate(y[u][c], FETCH(v, STATE_V, v_at[u] + columns[c]), valid);
         }
     }
     [[unroll]] for (uint u = 0; u < STEP; u++) {
