@@ -100,11 +100,9 @@ status gpu_commands_profile(struct gpu_commands *commands, const struct gpu_prof
     for (uint32_t i = 0; i < commands->entries.count; i++)
         list[i].ms = 0;
     for (uint32_t i = 0; i < commands->marks.count && !result; i++) {
-        uint64_t from = 0, to = 0;
-        result = gpu_queries_ticks(commands, marks[i].from, &from);
-        if (!result)
-            result = gpu_queries_ticks(commands, marks[i].to, &to);
-        list[marks[i].entry].ms += gpu_ticks_ms(commands->device, from, to);
+        uint64_t ticks[2] = {0};
+        result = gpu_queries_ticks(commands, marks[i].from, marks[i].to, ticks);
+        list[marks[i].entry].ms += gpu_ticks_ms(commands->device, ticks[0], ticks[1]);
     }
     *entries = list;
     *count = commands->entries.count;

@@ -147,8 +147,9 @@ void gpu_descriptors_finish(struct gpu_commands *commands);
  * its number. */
 status gpu_queries_stamp(struct gpu_commands *commands, VkPipelineStageFlagBits stage,
                          uint32_t *query);
-/* What a timestamp of the last run says. */
-status gpu_queries_ticks(struct gpu_commands *commands, uint32_t query, uint64_t *ticks);
+/* What two timestamps of the last run say. */
+status gpu_queries_ticks(struct gpu_commands *commands, uint32_t from, uint32_t to,
+                         uint64_t ticks[2]);
 /* Milliseconds from one time to another, negative when `to` was before. */
 double gpu_ticks_ms(const struct gpu_device *device, uint64_t from, uint64_t to);
 void gpu_queries_finish(struct gpu_commands *commands);

@@ -42,12 +42,12 @@ static status measure_parts(struct gpu_commands *commands, const struct gpu_grou
     struct gpu_run *run = &commands->run;
     double slowest = (double)INFINITY;
     for (uint32_t i = group->first; i < group->end; i++) {
-        uint64_t begin, end;
-        status result = gpu_queries_ticks(commands, parts[i].first_query, &begin);
-        if (!result)
-            result = gpu_queries_ticks(commands, parts[i].last_query, &end);
+        uint64_t ticks[2];
+        status result =
+            gpu_queries_ticks(commands, parts[i].first_query, parts[i].last_query, ticks);
         if (result)
             return result;
+        uint64_t begin = ticks[0], end = ticks[1];
         /* A part may start before the last one has ended. */
         if (i > 0 && gpu_ticks_ms(device, begin, run->last_tick) > 0)
             begin = run->last_tick;
