@@ -49,6 +49,16 @@ uvec2 pack_quad(vec4 quad) { return uvec2(packHalf2x16(quad.xy), packHalf2x16(qu
     }
 #define STORE(name, b, i, value) STORE_(name, (i) - p.items.base[b], value)
 
+// A quad as it lies in memory, and the numbers that it is: for loads long before the use, as a
+// conversion waits for its load.
+#define LOAD_RAW(name, b, i)                                                                       \
+    (name##_type == TYPE_F16 ? uvec4(name##_halves[(i) - p.items.base[b]], 0, 0)                   \
+                             : floatBitsToUint(name##_quads[(i) - p.items.base[b]]))
+vec4 from_raw(uint type, uvec4 raw)
+{
+    return type == TYPE_F16 ? unpack_quad(raw.xy) : uintBitsToFloat(raw);
+}
+
 // Plain elements: 32 bit words or floats, one at a time.
 #define WORDS_IN(name, b)                                                                          \
     layout(set = 0, binding = b, std430) readonly buffer name##_words_ { uint name##_words[]; };
