@@ -81,35 +81,57 @@ START_TEST(reference_keeps_what_is_still_read)
 }
 END_TEST
 
-START_TEST(device_reuses_memory)
-{
-    float input[4 * ROWS], output[4 * ROWS];
-    struct gpu_device *device = attention_context()->device;
-    struct copy_chain chain = copy_chain_create();
-    struct plan_binding bindings[STEPS + 2] = {{0}};
+/* A chain between two buffers of a device: the input, filled, and the output. */
+struct device_chain {
+    struct copy_chain chain;
     struct gpu_buffer *buffers[2];
     struct plan *plan;
-    fill(input);
+    float input[4 * ROWS];
+};
+
+static void device_chain_create(struct gpu_device *device, struct device_chain *made)
+{
+    struct plan_binding bindings[STEPS + 2] = {{0}};
+    made->chain = copy_chain_create();
+    fill(made->input);
     for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(gpu_buffer_create(device, sizeof(input), GPU_MEMORY_DEVICE, &buffers[i]),
-                         STATUS_OK);
-    ck_assert_int_eq(gpu_buffer_write(buffers[0], 0, input, sizeof(input)), STATUS_OK);
-    bindings[chain.input].buffer = buffers[0];
-    bindings[chain.output].buffer = buffers[1];
-    ck_assert_int_eq(plan_create(device, &chain.graph, bindings, NULL, &plan), STATUS_OK);
-    ck_assert_uint_lt(plan_scratch_bytes(plan), chain.scratch_bytes / 4);
-    for (int run = 0; run < 2; run++) {
-        memset(output, 0, sizeof(output));
-        ck_assert_int_eq(gpu_buffer_write(buffers[1], 0, output, sizeof(output)), STATUS_OK);
-        ck_assert_int_eq(plan_run(plan, NULL), STATUS_OK);
-        ck_assert_int_eq(gpu_buffer_read(buffers[1], 0, output, sizeof(output)), STATUS_OK);
-        ck_assert_mem_eq(input, output, sizeof(input));
-    }
-    plan_destroy(plan);
+        ck_assert_int_eq(
+            gpu_buffer_create(device, sizeof(made->input), GPU_MEMORY_DEVICE, &made->buffers[i]),
+            STATUS_OK);
+    ck_assert_int_eq(gpu_buffer_write(made->buffers[0], 0, made->input, sizeof(made->input)),
+                     STATUS_OK);
+    bindings[made->chain.input].buffer = made->buffers[0];
+    bindings[made->chain.output].buffer = made->buffers[1];
+    ck_assert_int_eq(plan_create(device, &made->chain.graph, bindings, NULL, &made->plan),
+                     STATUS_OK);
+}
+
+static void check_run(struct device_chain *made)
+{
+    float output[4 * ROWS] = {0};
+    ck_assert_int_eq(gpu_buffer_write(made->buffers[1], 0, output, sizeof(output)), STATUS_OK);
+    ck_assert_int_eq(plan_run(made->plan, NULL), STATUS_OK);
+    ck_assert_int_eq(gpu_buffer_read(made->buffers[1], 0, output, sizeof(output)), STATUS_OK);
+    ck_assert_mem_eq(made->input, output, sizeof(output));
+}
+
+static void device_chain_finish(struct device_chain *made)
+{
+    plan_destroy(made->plan);
+    for (int i = 0; i < 2; i++)
+        gpu_buffer_destroy(made->buffers[i]);
+    graph_finish(&made->chain.graph);
+}
+
+START_TEST(device_reuses_memory)
+{
+    struct device_chain made;
+    device_chain_create(attention_context()->device, &made);
+    ck_assert_uint_lt(plan_scratch_bytes(made.plan), made.chain.scratch_bytes / 4);
+    for (int run = 0; run < 2; run++)
+        check_run(&made);
+    device_chain_finish(&made);
     plan_destroy(NULL);
-    gpu_buffer_destroy(buffers[0]);
-    gpu_buffer_destroy(buffers[1]);
-    graph_finish(&chain.graph);
 }
 END_TEST
 
@@ -153,39 +175,21 @@ END_TEST
  * rate is: one part, with the same result. */
 START_TEST(outgrown_commands_are_recorded_again)
 {
-    float input[4 * ROWS], output[4 * ROWS];
     struct gpu_device *device = attention_context()->device;
     const double rate = device->operations_per_ms, bound = device->max_submit_ms;
-    struct copy_chain chain = copy_chain_create();
-    struct plan_binding bindings[STEPS + 2] = {{0}};
-    struct gpu_buffer *buffers[2];
-    struct plan *plan;
-    fill(input);
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(gpu_buffer_create(device, sizeof(input), GPU_MEMORY_DEVICE, &buffers[i]),
-                         STATUS_OK);
-    ck_assert_int_eq(gpu_buffer_write(buffers[0], 0, input, sizeof(input)), STATUS_OK);
-    bindings[chain.input].buffer = buffers[0];
-    bindings[chain.output].buffer = buffers[1];
+    struct device_chain made;
     device->operations_per_ms = 0;
     device->max_submit_ms = 1e-3;
-    ck_assert_int_eq(plan_create(device, &chain.graph, bindings, NULL, &plan), STATUS_OK);
-    ck_assert_uint_gt(gpu_commands_parts(plan_commands(plan)), 1);
+    device_chain_create(device, &made);
+    ck_assert_uint_gt(gpu_commands_parts(plan_commands(made.plan)), 1);
     device->operations_per_ms = 1e12;
     for (int run = 0; run < 2; run++) {
-        memset(output, 0, sizeof(output));
-        ck_assert_int_eq(gpu_buffer_write(buffers[1], 0, output, sizeof(output)), STATUS_OK);
-        ck_assert_int_eq(plan_run(plan, NULL), STATUS_OK);
-        ck_assert_uint_eq(gpu_commands_parts(plan_commands(plan)), 1);
-        ck_assert_int_eq(gpu_buffer_read(buffers[1], 0, output, sizeof(output)), STATUS_OK);
-        ck_assert_mem_eq(input, output, sizeof(input));
+        check_run(&made);
+        ck_assert_uint_eq(gpu_commands_parts(plan_commands(made.plan)), 1);
     }
-    plan_destroy(plan);
-    for (int i = 0; i < 2; i++)
-        gpu_buffer_destroy(buffers[i]);
+    device_chain_finish(&made);
     device->operations_per_ms = rate;
     device->max_submit_ms = bound;
-    graph_finish(&chain.graph);
 }
 END_TEST
 
