@@ -9,7 +9,8 @@
  *    and arrays are read during the call only. For every parameter struct `{0}` is valid unless a
  *    field says that it is required; 0 means the default.
  *  - Threading: a context and what is made from it belong to one thread at a time. Different
- *    contexts are independent, also on the same device.
+ *    contexts are independent, also on the same device. Threads of the library's own only compile
+ *    pipelines, call no function of the caller's and end before the call does.
  *  - Host memory is plain C arrays, row-major and tight: the last index runs fastest.
  *  - Letters: B batch, G query groups, H heads (resolutions), n queries, m keys, dk and dv the
  *    widths of keys and values.
@@ -167,8 +168,11 @@ typedef struct adamra_context_params {
     const adamra_cache *cache;   /* NULL: files in the default folder; kept as a copy, its strings
                                   * and `user` are the caller's and outlive the context */
     int no_tune;                 /* 1: run the usual kernels, whatever adamra_tune has measured */
-    const char *limits;          /* for tests: "storage_range=65536,groups=8,..." lowers what the
-                                  * device can do; results stay the same to the bit */
+    uint32_t compile_threads; /* pipelines are compiled on so many threads, which are the library's
+                               * own and end before the call does; 0: one a processor, at most 8;
+                               * 1: on the caller's alone, as always with `validate` */
+    const char *limits;       /* for tests: "storage_range=65536,groups=8,..." lowers what the
+                               * device can do; results stay the same to the bit */
 } adamra_context_params;
 
 /*

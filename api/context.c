@@ -133,6 +133,7 @@ static status open_device(struct adamra_context *context, const adamra_context_p
                                        .store = open_store(context, params->cache),
                                        .max_memory = params->max_device_memory,
                                        .max_submit_ms = params->max_submit_ms,
+                                       .compile_threads = params->compile_threads,
                                        .progress = params->progress,
                                        .user = params->user,
                                        .limits = params->limits};

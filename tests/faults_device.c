@@ -2,6 +2,7 @@
  * watched device at a time: the functions behind the replacements are those of the last one. */
 #include "base/base.h"
 #include "faults_inside.h"
+#include <pthread.h>
 #include <string.h>
 
 static void expect_idle_fence(VkFence fence, const char *name)
@@ -168,13 +169,19 @@ wrap_CreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t cou
                             const VkComputePipelineCreateInfo *infos,
                             const VkAllocationCallbacks *allocator, VkPipeline *out)
 {
+    /* The one function that the engine calls from several threads. */
+    static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&counting);
     VkResult result = faults_result("vkCreateComputePipelines", FAULT_PIPELINE, HOST | DEVICE);
+    pthread_mutex_unlock(&counting);
     if (result >= 0)
         result = real_CreateComputePipelines(device, cache, count, infos, allocator, out);
+    pthread_mutex_lock(&counting);
     for (uint32_t i = 0; i < count; i++) {
         out[i] = result < 0 ? VK_NULL_HANDLE : out[i];
         faults_count(out[i] != VK_NULL_HANDLE);
     }
+    pthread_mutex_unlock(&counting);
     return result;
 }
 

@@ -1,7 +1,9 @@
-/* base: half precision over all values, sizes, arena, messages. */
+/* base: half precision over all values, sizes, arena, parallel work, messages. */
+#include "base/parallel.h"
 #include "suites.h"
 #include "support.h"
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +263,29 @@ START_TEST(every_status_has_its_text)
 }
 END_TEST
 
+/* ---- parallel ---- */
+
+#define PIECES 1000
+
+static void count_up(void *user, uint32_t index)
+{
+    atomic_fetch_add((atomic_uint *)user + index, 1);
+}
+
+START_TEST(each_piece_is_run_once)
+{
+    static const uint32_t counts[] = {0, 1, 2, 7, PIECES}, threads[] = {0, 1, 2, PARALLEL_MOST, 99};
+    for (size_t c = 0; c < ARRAY_SIZE(counts); c++)
+        for (size_t t = 0; t < ARRAY_SIZE(threads); t++) {
+            atomic_uint runs[PIECES + 1] = {0};
+            parallel_run(counts[c], threads[t], count_up, runs);
+            for (uint32_t i = 0; i <= PIECES; i++)
+                ck_assert_uint_eq(atomic_load(&runs[i]), i < counts[c]);
+        }
+    ck_assert_uint_ge(parallel_processors(), 1);
+}
+END_TEST
+
 Suite *base_suite(void)
 {
     Suite *suite = suite_create("base");
@@ -280,6 +305,9 @@ Suite *base_suite(void)
     tcase_add_test(arena, arena_memory_is_zeroed_aligned_and_apart);
     tcase_add_test(arena, arena_refuses_what_no_host_has);
     suite_add_tcase(suite, arena);
+    TCase *parallel = tcase_create("parallel");
+    tcase_add_test(parallel, each_piece_is_run_once);
+    suite_add_tcase(suite, parallel);
     TCase *log = tcase_create("log");
     tcase_add_test(log, failures_are_kept_and_logged_once);
     tcase_add_test(log, messages_are_one_line_of_bounded_length);

@@ -213,6 +213,51 @@ START_TEST(pipelines_are_made_once)
 }
 END_TEST
 
+/* Some twice, some that are there: on any number of threads, one of each comes out. */
+START_TEST(pipelines_are_made_together)
+{
+    static const uint32_t threads[] = {1, 2, 100};
+    enum { KEYS = 12, KINDS = 5 };
+    struct gpu_pipeline_key keys[KEYS];
+    const uint32_t own = test_device->compile_threads;
+    const struct gpu_pipeline *pipelines[KINDS], *pipeline;
+    for (uint32_t i = 0; i < KEYS; i++)
+        keys[i] = (struct gpu_pipeline_key){
+            .shader = SHADER_repack, .values = {64, 32 * (i % KINDS + 1)}, .count = 2};
+    ck_assert_ok(gpu_pipelines_make(test_device, keys, 0));
+    ck_assert_uint_eq(gpu_pipeline_count(test_device), 0);
+    for (size_t t = 0; t < ARRAY_SIZE(threads); t++) {
+        test_device->compile_threads = threads[t];
+        ck_assert_ok(gpu_pipelines_make(test_device, &keys[t], KEYS - 2));
+        ck_assert_uint_eq(gpu_pipeline_count(test_device), KINDS);
+        for (uint32_t i = 0; i < KINDS; i++) {
+            ck_assert_ok(
+                gpu_pipeline_get(test_device, SHADER_repack, keys[i].values, 2, &pipeline));
+            ck_assert(pipeline->handle != VK_NULL_HANDLE);
+            if (t > 0)
+                ck_assert_ptr_eq(pipelines[i], pipeline);
+            pipelines[i] = pipeline;
+        }
+        ck_assert_uint_eq(gpu_pipeline_count(test_device), KINDS);
+    }
+    test_device->compile_threads = own;
+}
+END_TEST
+
+/* One that cannot be takes the others of its call with it, and no other. */
+START_TEST(pipelines_are_made_all_or_none)
+{
+    const struct gpu_pipeline *pipeline;
+    struct gpu_pipeline_key keys[] = {
+        {SHADER_repack, {32}, 1}, {SHADER_repack, {64}, 1}, {SHADER_repack, {1u << 30}, 1}};
+    ck_assert_ok(gpu_pipeline_get(test_device, SHADER_repack, keys[0].values, 1, &pipeline));
+    ck_assert_int_eq(gpu_pipelines_make(test_device, keys, 3), STATUS_UNSUPPORTED);
+    ck_assert_uint_eq(gpu_pipeline_count(test_device), 1);
+    ck_assert_ok(gpu_pipelines_make(test_device, keys, 2));
+    ck_assert_uint_eq(gpu_pipeline_count(test_device), 2);
+}
+END_TEST
+
 START_TEST(group_past_the_limit_is_refused)
 {
     const struct gpu_pipeline *pipeline;
@@ -239,6 +284,8 @@ Suite *gpu_suite(void)
     tcase_add_test(tests, failed_calls_are_named);
     tcase_add_test(tests, lost_device_refuses_everything);
     tcase_add_test(tests, pipelines_are_made_once);
+    tcase_add_test(tests, pipelines_are_made_together);
+    tcase_add_test(tests, pipelines_are_made_all_or_none);
     tcase_add_test(tests, group_past_the_limit_is_refused);
     suite_add_tcase(suite, tests);
     return suite;

@@ -1,4 +1,5 @@
 /* A logical device with its queue: made here, or the caller's. */
+#include "base/parallel.h"
 #include "gpu/instance.h"
 #include "gpu/needs.h"
 #include <math.h>
@@ -170,6 +171,10 @@ static void take_params(struct gpu_device *device, const struct gpu_device_param
     device->max_submit_ms = params->max_submit_ms > 0   ? params->max_submit_ms
                             : params->max_submit_ms < 0 ? (double)INFINITY
                                                         : DEFAULT_SUBMIT_MS;
+    /* The layer's messages go to the log, on the thread of the call that they are about. */
+    device->compile_threads = params->validate          ? 1
+                              : params->compile_threads ? params->compile_threads
+                                                        : parallel_processors();
     device->progress = params->progress;
     device->progress_user = params->user;
     device->progress_to = 1;

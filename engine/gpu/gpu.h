@@ -124,6 +124,7 @@ struct gpu_device_params {
     struct gpu_store store;              /* {0}: nothing is kept */
     uint64_t max_memory;  /* bytes of device memory taken at most; 0: what there is */
     double max_submit_ms; /* 0 means 100; negative: unbounded */
+    uint32_t compile_threads; /* that make pipelines; 0: one a processor, PARALLEL_MOST at most */
     int (*progress)(void *user, double done); /* between submissions; not 0 cancels; may be NULL */
     void *user;
     const char *limits; /* "name=value,...": lowers limits (limits.c); NULL: none */
@@ -162,6 +163,7 @@ struct gpu_device {
     void *lock_user;
     struct gpu_store store;
     uint64_t max_memory;
+    uint32_t compile_threads; /* at least 1 */
     double max_submit_ms;     /* infinite: unbounded */
     double operations_per_ms; /* measured so far, by the slowest submission; 0: not yet */
     int (*progress)(void *user, double done);
@@ -261,8 +263,19 @@ struct gpu_pipeline {
     VkDescriptorSetLayout set_layout;
 };
 
-/* The pipeline of a shader with specialisation constants: values[i] goes to constant id i for
- * i < count (ids that the module lacks are ignored). Made on first use, kept by the device. */
+/* A shader with specialisation constants: values[i] goes to constant id i for i < count (ids that
+ * the module lacks are ignored). */
+struct gpu_pipeline_key {
+    enum gpu_shader shader;
+    uint32_t values[GPU_MAX_CONSTANTS];
+    uint32_t count;
+};
+
+/* Makes those pipelines that the device does not have yet, several at a time on its
+ * compile_threads. After a failure none of these is there. */
+status gpu_pipelines_make(struct gpu_device *device, const struct gpu_pipeline_key *keys,
+                          uint32_t count);
+/* The pipeline of a shader and constants. Made on first use, kept by the device. */
 status gpu_pipeline_get(struct gpu_device *device, enum gpu_shader shader, const uint32_t *values,
                         uint32_t count, const struct gpu_pipeline **out);
 uint32_t gpu_pipeline_count(const struct gpu_device *device);

@@ -1,4 +1,5 @@
 /* The embedded shader modules, and the pipelines made of them so far. */
+#include "base/parallel.h"
 #include "gpu/cache.h"
 #include "gpu/spirv.h"
 #include "shader_includes.h"
@@ -112,42 +113,21 @@ error:
     return result;
 }
 
-static status create_handle(struct gpu_device *device, struct pipeline_entry *entry)
+static status create_module(struct gpu_device *device, const struct pipeline_entry *entry,
+                            VkShaderModule *module)
 {
-    status result = STATUS_OK;
-    struct gpu_pipeline *pipeline = &entry->pipeline;
-    VkShaderModule module = VK_NULL_HANDLE;
+    const enum gpu_shader shader = entry->pipeline.shader;
     VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
     uint32_t *words = NULL;
     size_t count;
-    result =
-        spirv_freeze(device->log, modules[pipeline->shader].words, modules[pipeline->shader].count,
-                     entry->values, entry->count, &words, &count);
+    status result = spirv_freeze(device->log, modules[shader].words, modules[shader].count,
+                                 entry->values, entry->count, &words, &count);
     if (result)
         return result;
     code.codeSize = count * sizeof(*words);
     code.pCode = words;
-    GPU_TRY(device, result, device->vk.vkCreateShaderModule(device->handle, &code, NULL, &module));
-    const uint32_t subgroup = entry->count > ID_SUBGROUP ? entry->values[ID_SUBGROUP] : 0;
-    VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
-        .requiredSubgroupSize = subgroup};
-    VkComputePipelineCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-                  .module = module,
-                  .pName = "main"},
-        .layout = pipeline->layout};
-    if (subgroup && device->features.subgroup_most) {
-        info.stage.pNext = &size;
-        info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
-    }
-    GPU_TRY(device, result,
-            device->vk.vkCreateComputePipelines(device->handle, device->pipelines->cache.handle, 1,
-                                                &info, NULL, &pipeline->handle));
+    GPU_TRY(device, result, device->vk.vkCreateShaderModule(device->handle, &code, NULL, module));
 error:
-    device->vk.vkDestroyShaderModule(device->handle, module, NULL);
     free(words);
     return result;
 }
@@ -181,24 +161,23 @@ static status check_group(struct gpu_device *device, const struct pipeline_entry
                 device->info.name);
 }
 
-static status create_entry(struct gpu_device *device, enum gpu_shader shader,
-                           const uint32_t *values, uint32_t count, struct pipeline_entry **out)
+/* All but the pipeline itself. */
+static status create_entry(struct gpu_device *device, const struct gpu_pipeline_key *key,
+                           struct pipeline_entry **out)
 {
+    const enum gpu_shader shader = key->shader;
     struct pipeline_entry *entry = calloc(1, sizeof(*entry));
     if (!entry)
         return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a pipeline");
     entry->pipeline.shader = shader;
-    entry->count = count;
-    if (count)
-        memcpy(entry->values, values, count * sizeof(*values));
+    entry->count = key->count;
+    memcpy(entry->values, key->values, key->count * sizeof(*key->values));
     status result = gpu_reflect(device->log, modules[shader].words, modules[shader].count,
                                 &entry->pipeline.reflection);
     if (!result)
         result = check_group(device, entry);
     if (!result)
         result = create_layout(device, &entry->pipeline);
-    if (!result)
-        result = create_handle(device, entry);
     if (result) {
         destroy_entry(device, entry);
         return result;
@@ -207,23 +186,129 @@ static status create_entry(struct gpu_device *device, enum gpu_shader shader,
     return STATUS_OK;
 }
 
+/* ---- making several ---- */
+
+struct making {
+    struct gpu_device *device;
+    struct pipeline_entry *entry;
+    VkShaderModule module;
+    VkResult result;
+};
+
+/* On any thread: nothing else of the device is touched. */
+static void compile(void *user, uint32_t index)
+{
+    struct making *making = (struct making *)user + index;
+    struct gpu_device *device = making->device;
+    struct pipeline_entry *entry = making->entry;
+    const uint32_t subgroup = entry->count > ID_SUBGROUP ? entry->values[ID_SUBGROUP] : 0;
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
+        .requiredSubgroupSize = subgroup};
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = making->module,
+                  .pName = "main"},
+        .layout = entry->pipeline.layout};
+    if (subgroup && device->features.subgroup_most) {
+        info.stage.pNext = &size;
+        info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+    }
+    making->result = device->vk.vkCreateComputePipelines(
+        device->handle, device->pipelines->cache.handle, 1, &info, NULL, &entry->pipeline.handle);
+}
+
+/* Enters what is not there yet, without its pipeline. */
+static status begin_making(struct gpu_device *device, const struct gpu_pipeline_key *keys,
+                           uint32_t count, struct making *makings, uint32_t *begun)
+{
+    struct gpu_pipeline_set *set = device->pipelines;
+    status result = STATUS_OK;
+    for (uint32_t i = 0; i < count && !result; i++) {
+        const struct gpu_pipeline_key *key = &keys[i];
+        uint32_t bucket = hash_key(key->shader, key->values, key->count);
+        struct making *making = &makings[*begun];
+        if (find_entry(set, bucket, key->shader, key->values, key->count))
+            continue;
+        result = create_entry(device, key, &making->entry);
+        if (result)
+            break;
+        making->device = device;
+        making->entry->next = set->buckets[bucket];
+        set->buckets[bucket] = making->entry;
+        set->count++;
+        ++*begun;
+        result = create_module(device, making->entry, &making->module);
+    }
+    return result;
+}
+
+/* The longest first: what is begun last keeps the other threads waiting the least. */
+static int compare_lengths(const void *a, const void *b)
+{
+    const struct making *left = a, *right = b;
+    size_t left_count = modules[left->entry->pipeline.shader].count;
+    size_t right_count = modules[right->entry->pipeline.shader].count;
+    return (left_count < right_count) - (left_count > right_count);
+}
+
+static void undo_making(struct gpu_device *device, struct making *making)
+{
+    struct gpu_pipeline_set *set = device->pipelines;
+    struct pipeline_entry *entry = making->entry;
+    struct pipeline_entry **link =
+        &set->buckets[hash_key(entry->pipeline.shader, entry->values, entry->count)];
+    while (*link != entry)
+        link = &(*link)->next;
+    *link = entry->next;
+    set->count--;
+    destroy_entry(device, entry);
+}
+
+status gpu_pipelines_make(struct gpu_device *device, const struct gpu_pipeline_key *keys,
+                          uint32_t count)
+{
+    uint32_t begun = 0;
+    struct making *makings = calloc((size_t)count + 1, sizeof(*makings));
+    if (!makings)
+        return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for %u pipelines",
+                    count);
+    status result = begin_making(device, keys, count, makings, &begun);
+    qsort(makings, begun, sizeof(*makings), compare_lengths);
+    if (!result)
+        parallel_run(begun, device->compile_threads, compile, makings);
+    for (uint32_t i = 0; i < begun && !result; i++)
+        if (makings[i].result < 0)
+            result = gpu_vk_fail(device, makings[i].result, "vkCreateComputePipelines", __FILE__,
+                                 __LINE__);
+    for (uint32_t i = 0; i < begun; i++) {
+        device->vk.vkDestroyShaderModule(device->handle, makings[i].module, NULL);
+        if (result)
+            undo_making(device, &makings[i]);
+    }
+    free(makings);
+    return result;
+}
+
 status gpu_pipeline_get(struct gpu_device *device, enum gpu_shader shader, const uint32_t *values,
                         uint32_t count, const struct gpu_pipeline **out)
 {
-    struct gpu_pipeline_set *set = device->pipelines;
+    struct gpu_pipeline_key key = {.shader = shader, .count = count};
     if ((uint32_t)shader >= SHADER_COUNT || count > GPU_MAX_CONSTANTS)
         return fail(device->log, STATUS_INVALID_ARGUMENT,
                     "shader %d with %u constants: at most %d are supported", (int)shader, count,
                     GPU_MAX_CONSTANTS);
     uint32_t bucket = hash_key(shader, values, count);
-    struct pipeline_entry *entry = find_entry(set, bucket, shader, values, count);
+    struct pipeline_entry *entry = find_entry(device->pipelines, bucket, shader, values, count);
     if (!entry) {
-        status result = create_entry(device, shader, values, count, &entry);
+        if (count)
+            memcpy(key.values, values, count * sizeof(*values));
+        status result = gpu_pipelines_make(device, &key, 1);
         if (result)
             return result;
-        entry->next = set->buckets[bucket];
-        set->buckets[bucket] = entry;
-        set->count++;
+        entry = find_entry(device->pipelines, bucket, shader, key.values, count);
     }
     *out = &entry->pipeline;
     return STATUS_OK;

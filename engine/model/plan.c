@@ -58,16 +58,37 @@ struct plan {
     struct gpu_commands *commands;
 };
 
-/* The op's candidate of that name, where the device can run it for this call; else NULL. */
-static const struct op_candidate *forced_candidate(const struct gpu_device *device,
-                                                   const struct op_call *call, const char *name)
+/* The op's candidate of the plan's name, where the device can run it for this call, else the one
+ * that runs by default. */
+static const struct op_candidate *choose_candidate(const struct plan *plan,
+                                                   const struct op_call *call)
 {
+    const char *name = plan->params.candidate;
     for (uint32_t i = 0; name && i < call->op->candidate_count; i++) {
         const struct op_candidate *candidate = &call->op->candidates[i];
-        if (strcmp(candidate->name, name) == 0 && op_satisfies(device, call, candidate))
+        if (strcmp(candidate->name, name) == 0 && op_satisfies(plan->device, call, candidate))
             return candidate;
     }
-    return NULL;
+    return op_choose(plan->device, call);
+}
+
+/* All pipelines at once, before the first is needed: they are compiled beside each other. */
+static status make_pipelines(const struct plan *plan)
+{
+    struct gpu_device *device = plan->device;
+    struct arena_memory memory = {.buffer = plan->arena};
+    const uint32_t count = plan->graph->call_count;
+    struct gpu_pipeline_key *keys = calloc((size_t)count + 1, sizeof(*keys));
+    if (!keys)
+        return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no memory for %u pipelines", count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct op_call call =
+            resolve_call(plan->graph, &plan->placement, plan->bindings, &memory, i);
+        keys[i] = op_pipeline_key(device, &call, choose_candidate(plan, &call));
+    }
+    status result = gpu_pipelines_make(device, keys, count);
+    free(keys);
+    return result;
 }
 
 static status record(struct plan *plan, struct gpu_commands *commands)
@@ -76,8 +97,7 @@ static status record(struct plan *plan, struct gpu_commands *commands)
     for (uint32_t i = 0; i < plan->graph->call_count; i++) {
         struct op_call call =
             resolve_call(plan->graph, &plan->placement, plan->bindings, &memory, i);
-        status result = op_record(commands, &call,
-                                  forced_candidate(plan->device, &call, plan->params.candidate));
+        status result = op_record(commands, &call, choose_candidate(plan, &call));
         if (result)
             return result;
     }
@@ -152,6 +172,8 @@ static status plan_init(struct plan *plan, const struct plan_binding *bindings)
         result = record_constants(plan);
     else if (!result)
         result = upload_constants(plan);
+    if (!result)
+        result = make_pipelines(plan);
     return result ? result : record(plan, plan->commands);
 }
 

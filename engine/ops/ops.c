@@ -46,9 +46,9 @@ static bool matrices_satisfy(const struct gpu_features *features,
     const struct gpu_matrices *matrices =
         candidate->need & NEED_MATRIX_NV ? &features->matrices_nv : &features->matrices_khr;
     const uint32_t *tiles = candidate->tiles, size = required_subgroup(candidate);
-    bool fits = features->subgroup_most ? size >= features->subgroup_least &&
-                                              size <= features->subgroup_most
-                                        : size == features->subgroup_size;
+    bool fits = features->subgroup_most
+                    ? size >= features->subgroup_least && size <= features->subgroup_most
+                    : size == features->subgroup_size;
     return fits && features->cooperative_matrix && features->float16 &&
            gpu_matrices_hold(matrices, tiles[TILE_M], tiles[TILE_N], tiles[TILE_K]);
 }
@@ -177,12 +177,19 @@ static void call_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
     *end = size_min(*end, dispatch->bindings[index].size);
 }
 
+struct gpu_pipeline_key op_pipeline_key(const struct gpu_device *device, const struct op_call *call,
+                                        const struct op_candidate *candidate)
+{
+    struct gpu_pipeline_key key = {.shader = candidate->shader};
+    key.count = fill_constants(device, call, candidate, key.values);
+    return key;
+}
+
 status op_pipeline(struct gpu_device *device, const struct op_call *call,
                    const struct op_candidate *candidate, const struct gpu_pipeline **out)
 {
-    uint32_t values[GPU_MAX_CONSTANTS] = {0};
-    uint32_t count = fill_constants(device, call, candidate, values);
-    return gpu_pipeline_get(device, candidate->shader, values, count, out);
+    struct gpu_pipeline_key key = op_pipeline_key(device, call, candidate);
+    return gpu_pipeline_get(device, key.shader, key.values, key.count, out);
 }
 
 status op_record(struct gpu_commands *commands, const struct op_call *call,

@@ -148,7 +148,10 @@ const struct op_candidate *op_usual(const struct gpu_device *device, const struc
 /* The candidate that runs by default: the one that was measured to be the fastest, if the device
  * has one for such calls and can run it for this one, else the usual one. */
 const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call);
-/* The pipeline of a candidate with the constants that the call asks for. */
+/* The shader of a candidate with the constants that the call asks for, and its pipeline. */
+struct gpu_pipeline_key op_pipeline_key(const struct gpu_device *device,
+                                        const struct op_call *call,
+                                        const struct op_candidate *candidate);
 status op_pipeline(struct gpu_device *device, const struct op_call *call,
                    const struct op_candidate *candidate, const struct gpu_pipeline **out);
 /* Records the call with a candidate (NULL: op_choose). */
