@@ -13,9 +13,11 @@ static bool write_table(FILE *file, struct table *table, const char *caption)
 
 /* ---- machines ---- */
 
+#define NONE "\xe2\x80\x93"
+
 static void add_rate(struct table *table, double value)
 {
-    table_cell(table, value > 0 ? text_number(value).text : "\xe2\x80\x93");
+    table_cell(table, value > 0 ? text_number(value).text : NONE);
 }
 
 static bool write_machine_table(FILE *file, const struct report *report)
@@ -23,9 +25,9 @@ static bool write_machine_table(FILE *file, const struct report *report)
     static const struct {
         const char *heading;
         bool numeric;
-    } columns[] = {{"Device", false},    {"Type", false},     {"Driver", false},
-                   {"Vulkan", false},    {"Copy GB/s", true}, {"f32 GFLOP/s", true},
-                   {"f16 GFLOP/s", true}};
+    } columns[] = {{"Device", false},     {"Type", false},        {"Driver", false},
+                   {"Vulkan", false},     {"Copy GB/s", true},    {"f32 GFLOP/s", true},
+                   {"f16 GFLOP/s", true}, {"Tuned kernels", true}};
     struct table table = {0};
     bool letters = report->machine_count > 1;
     char text[256];
@@ -48,6 +50,7 @@ static bool write_machine_table(FILE *file, const struct report *report)
         add_rate(&table, device->copy_gbytes_per_s);
         add_rate(&table, device->f32_gflops);
         add_rate(&table, device->f16_gflops);
+        table_cell(&table, device->tuned ? text_count(device->tuned).text : NONE);
     }
     return write_table(file, &table, NULL);
 }

@@ -184,6 +184,8 @@ START_TEST(a_page_shows_several_results)
         "Where the time",
         "<caption>adamra A: core; f32; rates 1,2,4,8; kv per-head; n 1,024; d 64; ",
         "tile 64x64",
+        ">Tuned kernels</th>",
+        ">2</td></tr>",
         "Third",
         "Device 1",
         "linear:512x512x2048 A"};
