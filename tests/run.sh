@@ -104,18 +104,18 @@ on_lavapipe()
         "$build/samples/adamra"
     step "installed copy" use_installed
     step "comparison with PyTorch" compare_with_pytorch
+    step "build with sanitizers" build_sanitized
+    step "suites under ASan and UBSan" run_sanitized # what it runs is compiled by now
 }
 
-on_others() # the sanitized suites last: by then, the other lane has compiled most kernels
+on_others()
 {
     step style bash tests/style.sh
     step "no global state" has_no_global_state
     step "SwiftShader's package" fetch_swiftshader
     step "suites on SwiftShader" run_swiftshader
-    step "build with sanitizers" build_sanitized
     step "fuzz targets" run_fuzz_targets
     step "kernels for AMD, compiled only" bash tests/amd.sh "$build/tests/amd_kernels"
-    step "suites under ASan and UBSan" run_sanitized
 }
 
 rm -f "$logs"/*.result
