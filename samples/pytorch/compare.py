@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -20,6 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TOLERANCE = 2e-4
 NEAR_TIE = 1e-4
+PAUSE_S = 0.2  # after a run, threads of OpenMP's and BLAS' spin for a while in case there is more
 # (name, worker, form): the last word of a name says whose it is.
 FORMS = {
     "core": [("adamra, Vulkan", "ours", "adamra"), ("adamra naive, PyTorch", "torch", "naive"),
@@ -133,6 +135,7 @@ def measure(workers, work, forms, rounds):
     times = {name: [] for name, _, _ in forms}
     for _ in range(rounds):
         for name, who, form in forms:
+            time.sleep(PAUSE_S)
             answer = workers[who].ask(work=work, form=form)
             times[name].append(statistics.median(answer["samples_ms"]))
     return times
