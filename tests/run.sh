@@ -16,8 +16,13 @@ run_suites() # ICD
     on_driver "$1" "$build/tests/adamra_tests"
 }
 
-# Thousands of failures in turn are left to the sanitized suites: they take minutes elsewhere. The
-# matrix runs them everywhere, and lavapipe without the layer.
+# Thousands of failures in turn (tag long) are run once, where that is fast; the matrix runs them
+# everywhere, and all suites on lavapipe without the layer.
+run_long()
+{
+    CK_INCLUDE_TAGS=long run_suites "$lavapipe"
+}
+
 run_swiftshader()
 {
     [ -f "$swiftshader" ] || return "$NOT_HERE"
@@ -29,23 +34,9 @@ run_validated()
     CK_EXCLUDE_TAGS=long ADAMRA_TEST_VALIDATE=1 run_suites "$lavapipe"
 }
 
-build_sanitized()
+run_short_sanitized()
 {
-    CC=clang configure "$PWD/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
-        --buildtype=debugoptimized && meson compile -C "$PWD/build-asan"
-}
-
-run_sanitized()
-{
-    local library
-    # The tests also ask for more memory than there is, which malloc answers with NULL.
-    # A driver that is unloaded at the end cannot be named in a report and so not be told from the
-    # engine: it is kept loaded.
-    library=$(sed -n 's/.*"library_path": *"\(.*\)".*/\1/p' "$lavapipe")
-    LD_PRELOAD=$library ASAN_OPTIONS=allocator_may_return_null=1 \
-        UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-        LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt:print_suppressions=0 \
-        on_driver "$lavapipe" "$PWD/build-asan/tests/adamra_tests"
+    CK_EXCLUDE_TAGS=long run_sanitized
 }
 
 run_fuzz_targets()
@@ -105,7 +96,8 @@ on_lavapipe()
     step "installed copy" use_installed
     step "comparison with PyTorch" compare_with_pytorch
     step "build with sanitizers" build_sanitized
-    step "suites under ASan and UBSan" run_sanitized # what it runs is compiled by now
+    # What these run is compiled by now.
+    step "suites under ASan and UBSan" run_short_sanitized
 }
 
 on_others()
@@ -114,6 +106,7 @@ on_others()
     step "no global state" has_no_global_state
     step "SwiftShader's package" fetch_swiftshader
     step "suites on SwiftShader" run_swiftshader
+    step "failures in turn on lavapipe" run_long
     step "fuzz targets" run_fuzz_targets
     step "kernels for AMD, compiled only" bash tests/amd.sh "$build/tests/amd_kernels"
 }

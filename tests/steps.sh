@@ -98,3 +98,22 @@ need_basic_packages()
     need_packages gcc libc6-dev meson ninja-build pkg-config libvulkan-dev libvulkan-volk-dev \
         glslang-tools libjansson-dev mesa-vulkan-drivers check clang vulkan-validationlayers
 }
+
+build_sanitized()
+{
+    CC=clang configure "$PWD/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
+        --buildtype=debugoptimized && meson compile -C "$PWD/build-asan"
+}
+
+run_sanitized()
+{
+    local library
+    # The tests also ask for more memory than there is, which malloc answers with NULL.
+    # A driver that is unloaded at the end cannot be named in a report and so not be told from the
+    # engine: it is kept loaded.
+    library=$(sed -n 's/.*"library_path": *"\(.*\)".*/\1/p' "$lavapipe")
+    LD_PRELOAD=$library ASAN_OPTIONS=allocator_may_return_null=1 \
+        UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt:print_suppressions=0 \
+        on_driver "$lavapipe" "$PWD/build-asan/tests/adamra_tests"
+}

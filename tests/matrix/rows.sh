@@ -82,6 +82,13 @@ row_practices()
     run_advised $all:VALIDATION_CHECK_ENABLE_VENDOR_SPECIFIC_ALL
 }
 
+row_sanitized()
+{
+    build_sanitized || return 1
+    on_driver "$lavapipe" say_driver "$build/samples/adamra"
+    run_sanitized
+}
+
 # The history is what lets a race be told of threads that ran one after the other.
 row_threads()
 {
