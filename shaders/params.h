@@ -242,7 +242,7 @@ struct repack_params {
 #define BENCH_TARGET 1
 #define BENCH_SUMS   0 /* f32 pairs */
 #define BENCH_COPY_QUADS 4
-#define BENCH_CHAINS 4
+#define BENCH_CHAINS 5
 #define BENCH_STEPS  16
 struct bench_params {
     item_range items;
