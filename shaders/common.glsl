@@ -99,6 +99,16 @@ vec4 from_raw(uint type, uvec4 raw)
 #endif
 #define SMALL_FLOAT(name, b, i) uintBitsToFloat(SMALL_WORD(name, b, i))
 
+// Moments of rows (norm.comp): texels where anything is.
+#if defined(TEXEL) || defined(FEW)
+#define MOMENTS_IN(name, b) layout(set = 0, binding = b) uniform samplerBuffer name##_moments;
+#define MOMENTS(name, b, i) texelFetch(name##_moments, int((i) - p.items.base[b]))
+#else
+#define MOMENTS_IN(name, b)                                                                        \
+    layout(set = 0, binding = b, std430) readonly buffer name##_moments_ { vec4 name##_moments[]; };
+#define MOMENTS(name, b, i) name##_moments[(i) - p.items.base[b]]
+#endif
+
 // The parameters p, copied by BEGIN_ITEM before any control flow: inside of it software drivers
 // load a push constant lane by lane, again for every use.
 #define PUSH(type)                                                                                 \

@@ -11,6 +11,7 @@
 layout(constant_id = ID_OPTION + OPTION_BIAS) const uint with_bias = 0;
 layout(constant_id = ID_OPTION + OPTION_GELU) const uint with_gelu = 0;
 layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
+layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
 layout(constant_id = ID_TILE + 0) const uint ROWS = 5;
 layout(constant_id = ID_TILE + 1) const uint QUADS = 8; // divides SG
 layout(constant_id = ID_TILE + 2) const uint STEP = 2;
@@ -23,6 +24,7 @@ QUADS_IN(w, LINEAR_W)
 QUADS_IN(bias, LINEAR_BIAS)
 QUADS_IN(residual, LINEAR_RESIDUAL)
 TENSOR_OUT(c, LINEAR_C)
+MOMENTS_IN(moments, LINEAR_MOMENTS)
 PUSH(linear_params)
 
 void store_quad(uint row, uint column, vec4 sum)
@@ -69,12 +71,24 @@ void main()
                         sum[r][q * 4 + e] += x[r][i >> 2][i & 3] * b[e];
             }
     }
-    vec4 own = vec4(0); // bias of the quad of columns that is the lane's
+    // Bias, and sums of W's columns, of the quad of columns that is the lane's.
+    vec4 own = vec4(0), own_u = vec4(0), m[ROWS];
     if (with_bias != 0) own = FETCH(bias, LINEAR_BIAS, p.bias_start + w_column);
+    if (normed != 0) own_u = FETCH(bias, LINEAR_BIAS, p.bias_start + p.n4 + w_column);
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        m[r] = vec4(0, 1, 0, 0);
+        if (normed != 0) m[r] = MOMENTS(moments, LINEAR_MOMENTS, min(row0 + r * SG, p.rows - 1));
+    }
     [[unroll]] for (uint q = 0; q < QUADS; q++) {
-        vec4 b;
-        [[unroll]] for (uint e = 0; e < 4; e++) b[e] = subgroupShuffle(own[e], zero + q);
-        [[unroll]] for (uint r = 0; r < ROWS; r++)
-            store_quad(row0 + r * SG, column0 + q, QUAD(sum[r], q * 4) + b);
+        vec4 b, u;
+        [[unroll]] for (uint e = 0; e < 4; e++) {
+            b[e] = subgroupShuffle(own[e], zero + q);
+            u[e] = subgroupShuffle(own_u[e], zero + q);
+        }
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            vec4 s = QUAD(sum[r], q * 4);
+            if (normed != 0) s = (s - m[r].x * u) * m[r].y;
+            store_quad(row0 + r * SG, column0 + q, s + b);
+        }
     }
 }

@@ -43,15 +43,20 @@ typedef struct item_range item_range;
 #endif
 
 /* C[row][:] = act(A[row][:] W + bias) + residual[row][:]
- * A [rows, k], W [k, n] (n4 quads a row), bias [n]; k and n in quads. */
+ * A [rows, k], W [k, n] (n4 quads a row), bias [n]; k and n in quads.
+ * normed: the rows of A are normalised, (A[row][:] - mean[row]) * scale[row], which is
+ * scale[row] (A[row][:] W - mean[row] u) with the sums u of the columns of W: what is after the
+ * bias, another n numbers. */
 #define LINEAR_A        0
 #define LINEAR_W        1
 #define LINEAR_BIAS     2
 #define LINEAR_RESIDUAL 3
 #define LINEAR_C        4
+#define LINEAR_MOMENTS  5 /* f32, a quad a row of A as norm makes them; normed */
 #define OPTION_BIAS     0 /* 1: add bias */
 #define OPTION_GELU     1 /* 1: exact GELU after the bias */
 #define OPTION_RESIDUAL 2 /* 1: add residual, laid out as C (and may be C) */
+#define OPTION_NORMED   3 /* 1: rows that are read are normalised first; of linear and pool */
 struct linear_params {
     item_range items;
     uint rows, k4, n4;
@@ -59,11 +64,13 @@ struct linear_params {
     uint w_start, bias_start;
 };
 
-/* Y = (X - mean) / sqrt(variance + eps) * weight + bias, over the columns of each row */
+/* Y = (X - mean) / sqrt(variance + eps) * weight + bias, over the columns of each row. moments: Y,
+ * f32, gets a quad a row instead, mean and 1 / sqrt(variance + eps) and two zeros. */
 #define NORM_X      0
 #define NORM_WEIGHT 1
 #define NORM_BIAS   2
 #define NORM_Y      3
+#define OPTION_MOMENTS 0 /* 1: moments; weight and bias are unused */
 struct norm_params {
     item_range items;
     uint rows, columns;
@@ -85,11 +92,12 @@ struct embed_params {
 
 /* Y_l[b][j] = pool of X[b][j*rate_l .. min((j+1)*rate_l, L_b)), for up to POOL_LEVELS levels l: the
  * rate of each divides the next one's, so that its segments are made of the last level's. Rows of
- * Y_l from ceil(L_b/rate_l) to segments_l are 0. */
+ * Y_l from ceil(L_b/rate_l) to segments_l are 0. normed: of rows (X - mean) * scale. */
 #define POOL_X       0
 #define POOL_LENGTHS 1 /* u32 [B] */
 #define POOL_Y       2 /* and the next ones, a level each */
 #define POOL_LEVELS  3
+#define POOL_MOMENTS (POOL_Y + POOL_LEVELS) /* f32, a quad a row of X; normed */
 #define OPTION_POOLING 0 /* POOLING_... */
 #define OPTION_LEVELS  1 /* how many there are */
 #define POOLING_MEAN 0
@@ -99,6 +107,7 @@ struct pool_params {
     uint batch, quads;
     uint x_batch, x_row, y_row; /* quads */
     uint rates[POOL_LEVELS], segments[POOL_LEVELS], y_batch[POOL_LEVELS]; /* y_batch: quads */
+    uint m_batch; /* quads */
 };
 
 /* Partial states of a head: for stretch s of (b, g), h,

@@ -8,12 +8,14 @@
 
 layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
 layout(constant_id = ID_OPTION + OPTION_LEVELS) const uint levels = 1;
+layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
 
 QUADS_IN(x, POOL_X)
 SMALL_WORDS(lengths, POOL_LENGTHS)
 TENSOR_OUT(y0, POOL_Y)
 TENSOR_OUT(y1, POOL_Y + 1)
 TENSOR_OUT(y2, POOL_Y + 2)
+MOMENTS_IN(moments, POOL_MOMENTS)
 PUSH(pool_params)
 
 // Sums or largest of the rows so far, of `count` of them that are valid.
@@ -39,14 +41,23 @@ void store_segment(uint level, uint b, uint j, uint quad, pooled a)
     else STORE(y2, POOL_Y + 2, at, y)
 }
 
-// A segment of level 0 from row `first` of X on.
-pooled pool_rows(uint at, uint first, uint valid)
+// A quad of X, of the row whose moments are at `m_at`.
+vec4 read_row(uint at, uint m_at)
+{
+    const vec4 x = FETCH(x, POOL_X, at);
+    if (normed == 0) return x;
+    const vec4 m = MOMENTS(moments, POOL_MOMENTS, m_at);
+    return (x - m.x) * m.y;
+}
+
+// A segment of level 0 from row `first` of X on, whose quad is at `at`.
+pooled pool_rows(uint at, uint m_at, uint first, uint valid)
 {
     pooled a = pooled(vec4(0), min(p.rates[0], valid - min(valid, first)));
-    if (a.count > 0) a.sum = FETCH(x, POOL_X, at);
+    if (a.count > 0) a.sum = read_row(at, m_at);
     for (uint r = 1; r < a.count; r++) {
         at += p.x_row;
-        const vec4 row = FETCH(x, POOL_X, at);
+        const vec4 row = read_row(at, m_at + r);
         a.sum = pooling == POOLING_MAX ? max(a.sum, row) : a.sum + row;
     }
     return a;
@@ -68,7 +79,8 @@ void main()
         rows[l] = 0;
     }
     for (uint i = first; i < end; i += p.rates[0]) {
-        const pooled a = pool_rows(b * p.x_batch + i * p.x_row + quad, i, valid);
+        const uint at = b * p.x_batch + i * p.x_row + quad;
+        const pooled a = pool_rows(at, b * p.m_batch + i, i, valid);
         store_segment(0, b, segment[0]++, quad, a);
         [[unroll]] for (uint l = 1; l < levels; l++) {
             add(upper[l], a.sum, a.count);

@@ -124,7 +124,7 @@ static uint64_t short_items(const struct op_call *call, const struct op_candidat
 START_TEST(a_wrong_candidate_is_named_and_not_chosen)
 {
     const struct op_candidate whole = {
-        .name = "whole", .shader = SHADER_norm, .group = 64, .tiles = {64}};
+        .name = "whole", .shader = SHADER_norm, .group = 64, .tiles = {64, 1}};
     struct op_candidate candidates[] = {whole, whole};
     struct op op = op_norm;
     struct op_shape shape = *shape_of(&op_norm);

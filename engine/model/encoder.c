@@ -4,11 +4,10 @@
 
 /* ---- the model ---- */
 
-static void feed_forward(struct builder *builder, const struct layer_weights *layer,
-                         struct rows normed, struct rows x)
+static void feed_forward(struct builder *builder, const struct layer_weights *layer, struct rows x)
 {
     struct rows hidden = add_scratch(builder, "hidden", builder->rows, layer->ffn_in.n4);
-    step_linear(builder, &layer->ffn_in, normed, hidden, LINEAR_GELU);
+    step_linear(builder, &layer->ffn_in, step_moments(builder, x), hidden, LINEAR_GELU);
     step_linear(builder, &layer->ffn_out, hidden, x, LINEAR_ADD);
 }
 
@@ -30,9 +29,8 @@ static void forward(struct builder *builder)
     struct rows x = step_embed(builder);
     for (uint32_t i = 0; i < builder->config->num_hidden_layers; i++) {
         const struct layer_weights *layer = &weights->layers[i];
-        struct rows normed = step_norm(builder, &layer->attention_norm, x);
-        step_attention(builder, layer, normed, x, LINEAR_ADD);
-        feed_forward(builder, layer, step_norm(builder, &layer->ffn_norm, x), x);
+        step_attention(builder, layer, step_moments(builder, x), x, LINEAR_ADD);
+        feed_forward(builder, layer, x);
     }
     classify(builder, step_mean(builder, step_norm(builder, &weights->norm, x)));
 }
@@ -102,11 +100,12 @@ uint64_t encoder_row_bytes(const struct model_config *config, const struct weigh
 {
     const struct projections *projections = &weights->projections;
     uint64_t d4 = size_div_up(config->hidden_size, 4);
-    uint64_t quads = n * (2 * d4 + projections->block_columns); /* x, normed, attended */
+    uint64_t quads = n * (2 * d4 + projections->block_columns); /* x, the last norm's, attended */
     for (uint32_t i = 0; i < projections->count; i++) {
         const struct product *product = &projections->products[i];
         quads += size_div_up(n, product->rate) * (d4 + product->n4);
     }
     quads += n * size_div_up(config->intermediate_size, 4);
-    return quads * 4 * element_bytes(weights->type);
+    uint64_t moments = n * 4 * sizeof(float);
+    return quads * 4 * element_bytes(weights->type) + moments;
 }

@@ -72,6 +72,23 @@ struct rows step_embed(struct builder *builder)
     return x;
 }
 
+struct rows step_moments(struct builder *builder, struct rows x)
+{
+    x.normed = true;
+    x.moments = graph_add_tensor(&builder->encoder->graph, "moments", ELEMENT_F32,
+                                 4 * (uint64_t)x.count, GRAPH_SCRATCH);
+    struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_norm);
+    call->params.norm = (struct norm_params){.rows = x.count,
+                                             .columns = builder->config->hidden_size,
+                                             .x_row = x.quads,
+                                             .y_row = 1,
+                                             .eps = builder->config->layer_norm_eps};
+    call->options[OPTION_MOMENTS] = 1;
+    call->tensors[NORM_X] = x.tensor;
+    call->tensors[NORM_Y] = x.moments;
+    return x;
+}
+
 struct rows step_norm(struct builder *builder, const struct norm_weights *weights, struct rows x)
 {
     struct rows y = add_scratch(builder, "normed", x.count, x.quads);
@@ -105,6 +122,9 @@ void step_linear(struct builder *builder, const struct linear_weights *weights, 
     call->options[OPTION_BIAS] = 1;
     call->options[OPTION_GELU] = flags & LINEAR_GELU ? 1 : 0;
     call->options[OPTION_RESIDUAL] = flags & LINEAR_ADD ? 1 : 0;
+    call->options[OPTION_NORMED] = a.normed ? 1 : 0;
+    if (a.normed)
+        call->tensors[LINEAR_MOMENTS] = a.moments;
     call->tensors[LINEAR_A] = a.tensor;
     call->tensors[LINEAR_W] = weight;
     call->tensors[LINEAR_BIAS] = bias;
@@ -132,7 +152,8 @@ static void add_pool(struct builder *builder, struct rows x, const uint32_t *rat
                                  .quads = x.quads,
                                  .x_batch = builder->n * x.quads,
                                  .x_row = x.quads,
-                                 .y_row = x.quads};
+                                 .y_row = x.quads,
+                                 .m_batch = builder->n};
     for (uint32_t level = 0; level < levels; level++) {
         uint32_t segments = (uint32_t)size_div_up(builder->n, rates[level]);
         params.rates[level] = rates[level];
@@ -144,6 +165,9 @@ static void add_pool(struct builder *builder, struct rows x, const uint32_t *rat
     call->params.pool = params;
     call->options[OPTION_POOLING] = POOLING_MEAN;
     call->options[OPTION_LEVELS] = levels;
+    call->options[OPTION_NORMED] = x.normed ? 1 : 0;
+    if (x.normed)
+        call->tensors[POOL_MOMENTS] = x.moments;
     call->tensors[POOL_X] = x.tensor;
     call->tensors[POOL_LENGTHS] = builder->encoder->lengths;
     for (uint32_t level = 0; level < levels; level++)

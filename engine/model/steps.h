@@ -20,6 +20,8 @@ struct builder {
 struct rows {
     tensor_id tensor;
     uint32_t count, quads;
+    bool normed;       /* what reads them normalises them, by */
+    tensor_id moments; /* a quad a row */
 };
 
 struct rows add_rows(struct builder *builder, const char *name, enum element_type type,
@@ -33,6 +35,8 @@ bool reserve_bindings(struct builder *builder, uint32_t count);
 
 /* token_embedding[tokens] + position_embedding */
 struct rows step_embed(struct builder *builder);
+/* The rows of x, whose readers (linear, pool) are to normalise them. */
+struct rows step_moments(struct builder *builder, struct rows x);
 struct rows step_norm(struct builder *builder, const struct norm_weights *weights, struct rows x);
 
 enum linear_flag {

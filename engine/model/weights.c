@@ -1,7 +1,9 @@
 #include "model/weights.h"
 #include "model/modules.h"
 #include "model/weights_copy.h"
+#include "model/weights_fold.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define WEIGHT_ALIGN 256 /* bytes; no device asks more of a binding's offset */
@@ -91,12 +93,13 @@ static void add_norm(struct loader *loader, struct norm_weights *norm, enum modu
 }
 
 static void place_linear(struct loader *loader, struct linear_weights *linear, uint64_t k4,
-                         uint64_t n4)
+                         uint64_t n4, bool normed)
 {
     linear->k4 = (uint32_t)k4;
     linear->n4 = (uint32_t)n4;
+    linear->normed = normed;
     place(loader, &linear->weight, loader->weights->type, k4 * 4, n4);
-    place(loader, &linear->bias, ELEMENT_F32, 1, n4);
+    place(loader, &linear->bias, ELEMENT_F32, normed ? 2 : 1, n4);
 }
 
 /* Outputs first_row .. first_row + rows of a module become columns from `column` on. Its inputs
@@ -127,7 +130,8 @@ static void add_linear(struct loader *loader, struct linear_weights *linear, enu
                        uint32_t layer)
 {
     struct module module = find(loader, id, layer);
-    place_linear(loader, linear, size_div_up(module.columns, 4), size_div_up(module.rows, 4));
+    place_linear(loader, linear, size_div_up(module.columns, 4), size_div_up(module.rows, 4),
+                 id == MODULE_FFN_IN);
     add_outputs(loader, linear, &module, 0, module.rows, 0, module.columns);
 }
 
@@ -136,7 +140,7 @@ static void add_output(struct loader *loader, struct linear_weights *linear, uin
 {
     struct module module = find(loader, MODULE_OUTPUT, layer);
     place_linear(loader, linear, loader->weights->projections.block_columns,
-                 size_div_up(module.rows, 4));
+                 size_div_up(module.rows, 4), false);
     add_outputs(loader, linear, &module, 0, module.rows, 0, loader->config->head_dim);
 }
 
@@ -159,7 +163,7 @@ static void add_projections(struct loader *loader, struct layer_weights *layer, 
     struct module value = find(loader, MODULE_VALUE, index);
     for (uint32_t i = 0; i < projections->count; i++)
         place_linear(loader, &layer->products[i], size_div_up(query.columns, 4),
-                     projections->products[i].n4);
+                     projections->products[i].n4, true);
     add_head(loader, &layer->products[0], &query, 0, 1, 0);
     for (uint32_t h = 0; h < heads; h++) {
         const struct head_columns *columns = &projections->heads[h];
@@ -211,6 +215,28 @@ static status add_all(struct loader *loader)
     return loader->state;
 }
 
+static status fold(struct loader *loader, uint32_t layer, const char *module,
+                   const struct norm_weights *norm, const struct linear_weights *linear)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "layers.%u.%s.weight", layer, module);
+    return weights_fold(loader->log, loader->file.path, name, norm, linear, loader->weights->host);
+}
+
+static status fold_norms(struct loader *loader)
+{
+    struct weights *weights = loader->weights;
+    status result = STATUS_OK;
+    for (uint32_t l = 0; l < loader->config->num_hidden_layers; l++) {
+        const struct layer_weights *layer = &weights->layers[l];
+        for (uint32_t i = 0; i < weights->projections.count && result == STATUS_OK; i++)
+            result = fold(loader, l, "attention_norm", &layer->attention_norm, &layer->products[i]);
+        if (result == STATUS_OK)
+            result = fold(loader, l, "ffn_norm", &layer->ffn_norm, &layer->ffn_in);
+    }
+    return result;
+}
+
 static status fill_block(struct loader *loader, struct gpu_device *device)
 {
     struct weights *weights = loader->weights;
@@ -220,6 +246,8 @@ static status fill_block(struct loader *loader, struct gpu_device *device)
                     "%s: no host memory for %" PRIu64 " bytes of weights", loader->file.path,
                     weights->bytes);
     status result = weight_copies_run(loader->log, &loader->file, loader->copies, weights->host);
+    if (result == STATUS_OK)
+        result = fold_norms(loader);
     if (result != STATUS_OK || !device)
         return result;
     result = gpu_buffer_create(device, weights->bytes, GPU_MEMORY_DEVICE, &weights->buffer);

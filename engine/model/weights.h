@@ -19,10 +19,12 @@ static inline uint64_t weight_bytes(const struct weight *weight)
     return weight->elements * element_bytes(weight->type);
 }
 
-/* C = A W + b; W [k, n], b [n]. */
+/* C = A W + b; W [k, n], b [n]. normed: A's rows are normalised as they are read, W and b hold the
+ * norm's scale and shift (weights_fold.h), and after b come the sums of W's columns. */
 struct linear_weights {
     struct weight weight, bias;
     uint32_t k4, n4; /* quads */
+    bool normed;
 };
 
 struct norm_weights {
@@ -30,7 +32,7 @@ struct norm_weights {
 };
 
 struct layer_weights {
-    struct norm_weights attention_norm, ffn_norm;
+    struct norm_weights attention_norm, ffn_norm; /* folded into what reads them */
     struct linear_weights *products;          /* weights.projections.count */
     struct weight router_weight, router_bias; /* multires attention only */
     struct linear_weights output, ffn_in, ffn_out;

@@ -1,5 +1,6 @@
 /* linear: C = act(A W + bias) + residual. A [rows, k], W [k, n], bias [n], residual and C
- * [rows, n]; act is the identity or the exact GELU. */
+ * [rows, n]; act is the identity or the exact GELU. normed: A's rows are
+ * normalised by their moments, for which the sums of W's columns follow the bias. */
 #include "ops/reference.h"
 #include "ops/span.h"
 
@@ -53,6 +54,11 @@ static void linear_span(const struct gpu_dispatch *dispatch, uint32_t index, uin
     }
     if (index == LINEAR_RESIDUAL && !call->options[OPTION_RESIDUAL]) {
         *begin = *end = 0;
+        return;
+    }
+    if (index == LINEAR_MOMENTS) {
+        *begin = 16 * (call->options[OPTION_NORMED] ? row : 0);
+        *end = 16 * (call->options[OPTION_NORMED] ? row_end : 0);
         return;
     }
     if (index == LINEAR_A) {
@@ -115,7 +121,7 @@ static const struct op_candidate candidates[] = {
 
 const struct op op_linear = {
     .name = "linear",
-    .tensor_count = 5,
+    .tensor_count = 6,
     .params_size = sizeof(struct linear_params),
     .writes = 1u << LINEAR_C,
     .candidates = candidates,

@@ -1,6 +1,16 @@
 #include "ops/example.h"
 #include "ops/reference.h"
 
+/* What the sum of products is when A's row is normalised. */
+static double normalise(const struct op_call *call, uint64_t row, uint32_t column, double sum)
+{
+    const struct linear_params *p = &call->params.linear;
+    const struct tensor *moments = &call->tensors[LINEAR_MOMENTS];
+    double mean = tensor_get(moments, 4 * row), scale = tensor_get(moments, 4 * row + 1);
+    uint64_t at = 4 * ((uint64_t)p->bias_start + p->n4) + column;
+    return (sum - mean * tensor_get(&call->tensors[LINEAR_BIAS], at)) * scale;
+}
+
 /* Columns [column, column + count) of row `row`. */
 static void linear_block(const struct op_call *call, uint64_t row, uint32_t column, uint32_t count)
 {
@@ -17,6 +27,8 @@ static void linear_block(const struct op_call *call, uint64_t row, uint32_t colu
     }
     for (uint32_t c = 0; c < count; c++) {
         double x = sum[c];
+        if (call->options[OPTION_NORMED])
+            x = normalise(call, row, column + c, x);
         if (call->options[OPTION_BIAS])
             x += tensor_get(&tensors[LINEAR_BIAS], 4 * (uint64_t)p->bias_start + column + c);
         if (call->options[OPTION_GELU])
@@ -52,7 +64,7 @@ void linear_example(struct random *random, enum element_type type, struct op_cal
     p->rows = example_rows(random, 150);
     p->k4 = example_quads(random);
     p->n4 = example_quads(random);
-    for (uint32_t option = OPTION_BIAS; option <= OPTION_RESIDUAL; option++)
+    for (uint32_t option = OPTION_BIAS; option <= OPTION_NORMED; option++)
         call->options[option] = random_between(random, 0, 1);
     struct span_layout a = example_layout(random, 1, 1, p->rows, p->k4);
     struct span_layout w = example_layout(random, 1, 1, 4 * (uint64_t)p->k4, p->n4);
@@ -67,8 +79,12 @@ void linear_example(struct random *random, enum element_type type, struct op_cal
     example_place(call, LINEAR_A, type, &a, 1);
     example_place(call, LINEAR_W, type, &w, 1);
     example_place(call, LINEAR_C, type, &c, 1);
-    if (call->options[OPTION_BIAS])
-        example_tensor(call, LINEAR_BIAS, type, 4 * (uint64_t)(p->bias_start + p->n4));
+    bool normed = call->options[OPTION_NORMED];
+    if (call->options[OPTION_BIAS] || normed)
+        example_tensor(call, LINEAR_BIAS, type,
+                       4 * (uint64_t)(p->bias_start + p->n4 * (normed ? 2 : 1)));
+    if (normed)
+        example_tensor(call, LINEAR_MOMENTS, ELEMENT_F32, 4 * (uint64_t)p->rows);
     if (call->options[OPTION_RESIDUAL])
         example_place(call, LINEAR_RESIDUAL, type, &c, 1);
 }

@@ -1,9 +1,9 @@
 /* norm: Y = (X - mean) / sqrt(variance + eps) * weight + bias over the columns of each row;
- * variance of the centred values over their number. */
+ * variance of the centred values over their number. moments: mean and 1 / sqrt(variance + eps). */
 #include "ops/example.h"
 #include <math.h>
 
-enum { TILE_LANES }; /* invocations that share a row */
+enum { TILE_LANES }; /* invocations that share a row; then how many quads each loads at once */
 
 static void norm_row(const struct op_call *call, uint64_t row)
 {
@@ -16,6 +16,12 @@ static void norm_row(const struct op_call *call, uint64_t row)
     for (uint32_t c = 0; c < p->columns; c++)
         variance += pow(tensor_get(&tensors[NORM_X], x + c) - mean, 2) / p->columns;
     double scale = 1 / sqrt(variance + p->eps);
+    if (call->options[OPTION_MOMENTS]) {
+        const double moments[4] = {mean, scale};
+        for (uint32_t i = 0; i < 4; i++)
+            tensor_set(&tensors[NORM_Y], y + i, moments[i]);
+        return;
+    }
     for (uint32_t c = 0; c < p->columns; c++)
         tensor_set(&tensors[NORM_Y], y + c,
                    (tensor_get(&tensors[NORM_X], x + c) - mean) * scale *
@@ -59,9 +65,11 @@ static void norm_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
 static void norm_cost(const struct op_call *call, double *operations, double *bytes)
 {
     double numbers = (double)call->params.norm.rows * call->params.norm.columns;
-    *operations = 8 * numbers;
-    *bytes = numbers * (element_bytes(call->tensors[NORM_X].type) +
-                        element_bytes(call->tensors[NORM_Y].type));
+    bool moments = call->options[OPTION_MOMENTS];
+    double written = moments ? 4.0 * call->params.norm.rows : numbers;
+    *operations = (moments ? 5 : 8) * numbers;
+    *bytes = numbers * element_bytes(call->tensors[NORM_X].type) +
+             written * element_bytes(call->tensors[NORM_Y].type);
 }
 
 static void norm_example(struct random *random, enum element_type type, struct op_call *call)
@@ -72,9 +80,13 @@ static void norm_example(struct random *random, enum element_type type, struct o
     p->columns = 4 * quads - random_between(random, 0, 3);
     p->eps = example_chance(random, 2) ? 1e-5f : 1e-12f;
     p->x_row = quads + random_between(random, 0, 2);
-    p->y_row = quads + random_between(random, 0, 2);
+    bool moments = random_between(random, 0, 1);
+    call->options[OPTION_MOMENTS] = moments;
+    p->y_row = (moments ? 1 : quads) + random_between(random, 0, 2);
     example_tensor(call, NORM_X, type, 4 * (uint64_t)p->rows * p->x_row);
-    example_tensor(call, NORM_Y, type, 4 * (uint64_t)p->rows * p->y_row);
+    example_tensor(call, NORM_Y, moments ? ELEMENT_F32 : type, 4 * (uint64_t)p->rows * p->y_row);
+    if (moments)
+        return;
     example_tensor(call, NORM_WEIGHT, type, 4 * (uint64_t)quads);
     example_tensor(call, NORM_BIAS, type, 4 * (uint64_t)quads);
 }
@@ -86,10 +98,10 @@ static struct op_shape_class norm_class(const struct op_call *call)
 }
 
 static const struct op_candidate candidates[] = {
-    {"row_per_lane_texel", SHADER_norm_texel, NEED_TEXEL, CLASS_CPU, 64, {1}, NULL},
-    {"row_per_lane", SHADER_norm, NEED_NOTHING, CLASS_CPU, 64, {1}, NULL},
-    {"row_per_32", SHADER_norm, NEED_NOTHING, CLASS_TUNED, 64, {32}, NULL}, /* for short rows */
-    {"row_per_group", SHADER_norm, NEED_NOTHING, CLASS_ANY, 64, {64}, NULL},
+    {"row_per_lane_texel", SHADER_norm_texel, NEED_TEXEL, CLASS_CPU, 64, {1, 4}, NULL},
+    {"row_per_lane", SHADER_norm, NEED_NOTHING, CLASS_CPU, 64, {1, 4}, NULL},
+    {"row_per_32", SHADER_norm, NEED_NOTHING, CLASS_TUNED, 64, {32, 1}, NULL}, /* for short rows */
+    {"row_per_group", SHADER_norm, NEED_NOTHING, CLASS_ANY, 64, {64, 1}, NULL},
 };
 
 const struct op op_norm = {

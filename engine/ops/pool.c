@@ -1,12 +1,31 @@
 /* pool: Y_l[b][j] = mean or largest of X[b][j*rate_l .. min((j+1)*rate_l, L_b)), column by column,
  * for one to three levels l of which each pools the one before further; rows of Y_l from segment
- * ceil(L_b / rate_l) on are 0. */
+ * ceil(L_b / rate_l) on are 0. normed: X's rows are normalised by their moments first. */
 #include "ops/example.h"
 #include "ops/reference.h"
+#include <math.h>
 
 static uint32_t top_level(const struct op_call *call)
 {
     return call->options[OPTION_LEVELS] - 1;
+}
+
+/* The pool of a column's rows [first, end), which are normalised before. */
+static double normed_pool(const struct op_call *call, uint32_t b, uint32_t column, uint64_t first,
+                          uint64_t end)
+{
+    const struct pool_params *p = &call->params.pool;
+    bool largest = call->options[OPTION_POOLING] == POOLING_MAX;
+    double pool = largest ? -INFINITY : 0;
+    for (uint64_t row = first; row < end; row++) {
+        uint64_t at = 4 * ((uint64_t)b * p->x_batch + row * p->x_row) + column;
+        uint64_t moments = 4 * ((uint64_t)b * p->m_batch + row);
+        double mean = tensor_get(&call->tensors[POOL_MOMENTS], moments);
+        double scale = tensor_get(&call->tensors[POOL_MOMENTS], moments + 1);
+        double x = (tensor_get(&call->tensors[POOL_X], at) - mean) * scale;
+        pool = largest ? fmax(pool, x) : pool + x / (double)(end - first);
+    }
+    return pool;
 }
 
 static void pool_segment(const struct op_call *call, uint32_t level, uint32_t b, uint64_t j)
@@ -19,7 +38,9 @@ static void pool_segment(const struct op_call *call, uint32_t level, uint32_t b,
     uint64_t end = size_min(first + rate, tensor_length(&call->tensors[POOL_LENGTHS], b, limit));
     for (uint32_t c = 0; c < 4 * p->quads; c++) {
         double pool = 0;
-        if (first < end)
+        if (first < end && call->options[OPTION_NORMED])
+            pool = normed_pool(call, b, c, first, end);
+        else if (first < end)
             pool = reference_pool(&call->tensors[POOL_X], x + c, 4 * (uint64_t)p->x_row, first, end,
                                   call->options[OPTION_POOLING]);
         tensor_set(&call->tensors[POOL_Y + level], y + c, pool);
@@ -57,7 +78,14 @@ static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
         span_whole(dispatch, index, begin, end);
         return;
     }
-    if (index >= POOL_Y) {
+    if (index == POOL_MOMENTS) {
+        layout = (struct span_layout){
+            .batch = p->m_batch, .row = 1, .width = 1, .groups = 1, .heads = 1};
+        if (!call->options[OPTION_NORMED]) {
+            *begin = *end = 0;
+            return;
+        }
+    } else if (index >= POOL_Y) {
         uint32_t level = index - POOL_Y;
         layout.batch = p->y_batch[level];
         layout.row = p->y_row;
@@ -76,6 +104,8 @@ static void pool_cost(const struct op_call *call, double *operations, double *by
     double numbers = 4.0 * p->batch * p->quads;
     *operations = numbers * top;
     *bytes = numbers * top * element_bytes(call->tensors[POOL_X].type);
+    if (call->options[OPTION_NORMED])
+        *bytes += 16.0 * p->batch * top;
     for (uint32_t level = 0; level <= top_level(call); level++)
         *bytes += numbers * p->segments[level] * element_bytes(call->tensors[POOL_Y].type);
 }
@@ -100,6 +130,10 @@ static void pool_example(struct random *random, enum element_type type, struct o
     }
     example_tensor(call, POOL_X, type, 4 * (uint64_t)p->batch * p->x_batch);
     example_tensor(call, POOL_LENGTHS, ELEMENT_U32, p->batch);
+    call->options[OPTION_NORMED] = random_between(random, 0, 1);
+    p->m_batch = rows + random_between(random, 0, 2);
+    if (call->options[OPTION_NORMED])
+        example_tensor(call, POOL_MOMENTS, ELEMENT_F32, 4 * (uint64_t)p->batch * p->m_batch);
 }
 
 static void pool_prepare(struct random *random, const struct op_call *call)
@@ -122,7 +156,7 @@ static const struct op_candidate candidates[] = {
 
 const struct op op_pool = {
     .name = "pool",
-    .tensor_count = POOL_Y + POOL_LEVELS,
+    .tensor_count = POOL_MOMENTS + 1,
     .params_size = sizeof(struct pool_params),
     .writes = 1u << POOL_Y | 1u << (POOL_Y + 1) | 1u << (POOL_Y + 2),
     .raw = 1u << POOL_LENGTHS,
