@@ -2,7 +2,9 @@
  *
  * What a norm makes of a row x, with y = (x - mean) / sqrt(variance + eps), is y s + t; a product
  * of that, (y s + t) W + b, is y (diag(s) W) + (t W + b). So scale and shift of a norm are kept
- * within the products, whose kernels need the moments of a row alone (params.h, normed). */
+ * within the products, whose kernels need the moments of a row alone (params.h, normed). Where the
+ * mean is far larger than the deviation, their sums lose the bits that x had lost when it was
+ * rounded. */
 #ifndef WEIGHTS_FOLD_H
 #define WEIGHTS_FOLD_H
 
