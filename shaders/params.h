@@ -119,7 +119,11 @@ struct pool_params {
  * rate) and taken up in later calls, in order, without changing a bit.
  * Several heads: rate is 1, every head's rate divides per_stretch, and so all have the same
  * stretches, of per_stretch rows. The heads of a stretch follow one another: rows that they share
- * come from memory once. */
+ * come from memory once.
+ * OPTION_SHARED says that all heads read the same rows and what their rates are, for kernels that
+ * are made for them: the rate of head h is its hexadecimal digit h from the right. There are 2 to
+ * SHARED_HEADS heads then, rates are 1, 2, 4 or 8, and SHARED_ROWS rows have SHARED_SEGMENTS
+ * segments at most. */
 #define STATE_K       0
 #define STATE_V       1
 #define STATE_LENGTHS 2 /* u32 [B] */
@@ -128,6 +132,10 @@ struct pool_params {
 #define OPTION_FEATURE 1 /* FEATURE_...; with OPTION_POOLING */
 #define OPTION_CONTINUE 2 /* 1: add to P instead of overwriting it */
 #define OPTION_HEADS   3 /* 1: `heads` heads, each of the rate that RATES says */
+#define OPTION_SHARED  4 /* rates of several heads that read the same rows; 0: not said */
+#define SHARED_HEADS    4
+#define SHARED_ROWS     16
+#define SHARED_SEGMENTS 32
 #define FEATURE_ELU1 0
 #define FEATURE_RELU 1
 struct state_params {

@@ -2,11 +2,21 @@
 layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
 layout(constant_id = ID_OPTION + OPTION_FEATURE) const uint feature_kind = FEATURE_ELU1;
 SMALL_WORDS(lengths, STATE_LENGTHS)
-SMALL_WORDS(rates, STATE_RATES)
 layout(constant_id = ID_OPTION + OPTION_HEADS) const uint several = 0;
 layout(constant_id = ID_OPTION + OPTION_CONTINUE) const uint continued = 0;
 layout(set = 0, binding = STATE_P, std430) buffer p_buffer { vec4 partial[]; };
 PUSH(state_params)
+
+uint head_count() { return several == 1 ? p.heads : 1; }
+
+#ifdef EVERY_HEAD // An item is of all heads: it is located as the first one's, of rate 1.
+uint heads_apart() { return 1; }
+uint rate_at(uint head) { return p.rate; }
+#else
+SMALL_WORDS(rates, STATE_RATES)
+uint heads_apart() { return head_count(); }
+uint rate_at(uint head) { return several == 1 ? SMALL_WORD(rates, STATE_RATES, head) : p.rate; }
+#endif
 
 struct state_tile {
     uint feature, column; // first feature quad and column quad of the tile
@@ -16,12 +26,13 @@ struct state_tile {
 };
 
 // Items: (((b*G + g) * stretches + stretch) * heads + head) * tiles + tile; tiles: features outer.
+// Without heads where an item is of all of them.
 state_tile state_locate(uint item, uint feature_quads, uint column_quads)
 {
     const uint columns = (p.dv4 + column_quads - 1) / column_quads;
     const uint features = ((p.dk + 3) / 4 + feature_quads - 1) / feature_quads;
     const uint tile = item % (features * columns), outer = item / (features * columns);
-    const uint heads = several == 1 ? p.heads : 1, head = outer % heads, strip = outer / heads;
+    const uint head = outer % heads_apart(), strip = outer / heads_apart();
     const uint stretch = strip % p.stretches, bg = strip / p.stretches;
     const uint b = bg / p.groups, g = bg % p.groups;
     state_tile s;
@@ -29,7 +40,7 @@ state_tile state_locate(uint item, uint feature_quads, uint column_quads)
     s.column = tile % columns * column_quads;
     const uint length = SMALL_WORD(lengths, STATE_LENGTHS, b);
     s.rows = min(length / p.divisor + (length % p.divisor != 0 ? 1 : 0), p.keys);
-    s.rate = several == 1 ? SMALL_WORD(rates, STATE_RATES, head) : p.rate;
+    s.rate = rate_at(head);
     const uint per_stretch = several == 1 ? p.per_stretch / s.rate : p.per_stretch;
     s.first = stretch * per_stretch;
     const uint segments = s.rows / s.rate + (s.rows % s.rate != 0 ? 1 : 0); // no overflow
@@ -37,7 +48,8 @@ state_tile state_locate(uint item, uint feature_quads, uint column_quads)
     s.k = p.k_start + b * p.k_batch + g * p.k_group + head * p.k_head;
     s.v = p.v_start + b * p.v_batch + g * p.v_group + head * p.v_head;
     const uint dk4 = (p.dk + 3) / 4;
-    s.out_block = p.p_start + (bg * heads + head) * p.p_group + stretch * (dk4 * 4 * p.dv4 + dk4);
+    s.out_block = p.p_start + (bg * head_count() + head) * p.p_group;
+    s.out_block += stretch * (dk4 * 4 * p.dv4 + dk4);
     return s;
 }
 

@@ -109,7 +109,8 @@ START_TEST(every_kernel_can_be_cut)
     for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
         for (uint32_t j = 0; j < ops[i]->candidate_count; j++) {
             const char *name = ops[i]->candidates[j].name;
-            struct attention_case c = {.rates = {1, 3, 2}};
+            bool shared = j % 2 == 1 || ops[i]->candidates[j].shader == SHADER_state_levels;
+            struct attention_case c = {.rates = {1, shared ? 4 : 3, 2}};
             snprintf(c.name, sizeof(c.name), "%s", name);
             c.params = (adamra_attention_params){.batch = 1,
                                                  .groups = 1,
@@ -118,8 +119,8 @@ START_TEST(every_kernel_can_be_cut)
                                                  .key_width = 9,
                                                  .value_width = 16,
                                                  .heads = 3,
-                                                 .shared_keys = (int)j % 2,
-                                                 .shared_values = (int)j % 2,
+                                                 .shared_keys = shared,
+                                                 .shared_values = shared,
                                                  .router = ADAMRA_ROUTER_WEIGHT};
             attention_case_draw(&c, &random, false);
             adamra_context_force(context, name);

@@ -152,6 +152,8 @@ static void add_all_at_once(struct graph *graph, const struct attn_shape *shape,
         rates[head] = head_rate(shape, head);
     struct graph_call *call = add_state(graph, shape, io, 0, &part);
     call->options[OPTION_HEADS] = 1;
+    if (k_head == 0 && v_head == 0)
+        call->options[OPTION_SHARED] = op_shared_rates(rates, shape->heads);
     call->params.state.heads = shape->heads;
     call->params.state.rate = 1;
     call->params.state.per_stretch = part.stretches.rows;

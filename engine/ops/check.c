@@ -14,7 +14,7 @@
 /* Cases in a row that have the same options, so that a driver compiles fewer pipelines. */
 #define SAME_OPTIONS 8
 /* Draws until a call has the options wanted and the candidate accepts its shape. */
-#define MAX_DRAWS 1000
+#define MAX_DRAWS 4000
 
 #define OPTIONS_BYTES (OP_MAX_OPTIONS * sizeof(uint32_t))
 

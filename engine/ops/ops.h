@@ -158,6 +158,10 @@ status op_pipeline(struct gpu_device *device, const struct op_call *call,
 status op_record(struct gpu_commands *commands, const struct op_call *call,
                  const struct op_candidate *candidate);
 
+/* OPTION_SHARED of a state call whose heads of these rates read the same rows; 0 where there are
+ * too many, or other rates. */
+uint32_t op_shared_rates(const uint32_t *rates, uint32_t heads);
+
 /* ---- for reference loops and spans ---- */
 
 /* Element i of a host tensor; half is converted, rounding to nearest even on set. */

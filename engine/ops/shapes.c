@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADS      4   /* of a readout and of a router */
+#define HEADS      4   /* of states, a readout and a router */
 #define KEYS       512 /* of a softmax */
 #define BLOCK      64  /* queries of a sparse one's blocks */
 #define RUN        192 /* keys that a block sees, in one run */
@@ -14,6 +14,8 @@
 #define BATCH      16  /* of means */
 #define VOCABULARY 257
 #define FULL       (1u << 30) /* a length: kernels clamp it */
+
+static const uint32_t state_rates[HEADS] = {1, 2, 4, 8};
 
 /* ---- calls ---- */
 
@@ -30,11 +32,15 @@ static void fill_linear(const struct op_shape *shape, enum element_type type, ui
     example_tensor(call, LINEAR_C, type, (uint64_t)rows * shape->b);
 }
 
+/* Heads that read the same rows, where most kernels have a chance: of one head or of heads with
+ * rows of their own, it is the same class. */
 static void fill_state(const struct op_shape *shape, enum element_type type, uint32_t rows,
                        struct op_call *call)
 {
     uint32_t dk4 = shape->a / 4, dv4 = shape->b / 4, stretches = rows / STRETCH;
     uint32_t block = dk4 * 4 * dv4 + dk4;
+    call->options[OPTION_HEADS] = 1;
+    call->options[OPTION_SHARED] = op_shared_rates(state_rates, HEADS);
     call->params.state = (struct state_params){.batch = 1,
                                                .groups = 1,
                                                .dk = shape->a,
@@ -48,11 +54,13 @@ static void fill_state(const struct op_shape *shape, enum element_type type, uin
                                                .v_batch = rows * dv4,
                                                .v_row = dv4,
                                                .p_group = stretches * block,
-                                               .keys = rows};
+                                               .keys = rows,
+                                               .heads = HEADS};
     example_tensor(call, STATE_K, type, (uint64_t)rows * shape->a);
     example_tensor(call, STATE_V, type, (uint64_t)rows * shape->b);
     example_tensor(call, STATE_LENGTHS, ELEMENT_U32, 1);
-    example_tensor(call, STATE_P, ELEMENT_F32, 4 * (uint64_t)stretches * block);
+    example_tensor(call, STATE_P, ELEMENT_F32, 4 * (uint64_t)HEADS * stretches * block);
+    example_tensor(call, STATE_RATES, ELEMENT_U32, HEADS);
 }
 
 static void fill_readout(const struct op_shape *shape, enum element_type type, uint32_t rows,
@@ -293,6 +301,8 @@ void op_shape_fill(struct random *random, const struct op_call *call, uint32_t i
     }
     for (uint64_t i = 0; i < tensor->elements; i++) {
         uint32_t value = FULL;
+        if (call->op == &op_state && index == STATE_RATES)
+            value = state_rates[i];
         if (head || token)
             value = random_between(random, 0, (head ? HEADS : VOCABULARY) - 1);
         tensor_set_u32(tensor, i, value);

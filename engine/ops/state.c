@@ -3,7 +3,7 @@
 #include "ops/reference.h"
 #include "ops/span.h"
 
-enum { TILE_QUADS, TILE_STEP, TILE_LANES };
+enum { TILE_QUADS, TILE_STEP, TILE_LANES, TILE_LEVELS };
 enum { BLOCK_QUADS = 16 }; /* of features and of columns, in the shared memory form */
 
 /* Heads of one call. */
@@ -12,19 +12,33 @@ static uint64_t state_heads(const struct op_call *call)
     return call->options[OPTION_HEADS] ? call->params.state.heads : 1;
 }
 
+/* Whether an item is of all heads; TILE_LEVELS are the quads of features that it has. */
+static bool every_head(const struct op_candidate *candidate)
+{
+    return candidate->tiles[TILE_LEVELS];
+}
+
+/* Heads that have items of their own. */
+static uint64_t heads_apart(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return every_head(candidate) ? 1 : state_heads(call);
+}
+
 static uint64_t tiles(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct state_params *p = &call->params.state;
     bool lane = candidate->need & NEED_SHUFFLE;
     uint64_t features = lane ? candidate->group * candidate->tiles[TILE_LANES] : BLOCK_QUADS;
     uint64_t columns = lane ? candidate->group * candidate->tiles[TILE_QUADS] : BLOCK_QUADS;
+    if (every_head(candidate))
+        features = candidate->tiles[TILE_LEVELS];
     return size_div_up(size_div_up(p->dk, 4), features) * size_div_up(p->dv4, columns);
 }
 
 static uint64_t state_items(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct state_params *p = &call->params.state;
-    return (uint64_t)p->batch * p->groups * p->stretches * state_heads(call) *
+    return (uint64_t)p->batch * p->groups * p->stretches * heads_apart(call, candidate) *
            tiles(call, candidate);
 }
 
@@ -36,12 +50,12 @@ struct range {
 static struct range range_of(const struct op_call *call, const struct op_candidate *candidate,
                              uint64_t first, uint64_t end_item)
 {
-    uint64_t per = tiles(call, candidate), heads = state_heads(call);
+    uint64_t per = tiles(call, candidate), heads = heads_apart(call, candidate);
     uint64_t low = first / per, high = (end_item - 1) / per;
     struct range range = {{low / heads, high / heads}, {low % heads, high % heads}};
-    if (range.strips[0] != range.strips[1]) {
+    if (range.strips[0] != range.strips[1] || every_head(candidate)) {
         range.heads[0] = 0;
-        range.heads[1] = heads - 1;
+        range.heads[1] = state_heads(call) - 1;
     }
     return range;
 }
@@ -117,6 +131,26 @@ static bool deep(const struct op_call *call, const struct op_candidate *candidat
     return call->params.state.dk > 4 * candidate->group && !narrow(call, candidate);
 }
 
+uint32_t op_shared_rates(const uint32_t *rates, uint32_t heads)
+{
+    uint32_t shared = 0, segments = 0;
+    if (heads < 2 || heads > SHARED_HEADS)
+        return 0;
+    for (uint32_t head = 0; head < heads; head++) {
+        if (rates[head] != 1 && rates[head] != 2 && rates[head] != 4 && rates[head] != 8)
+            return 0;
+        shared |= rates[head] << 4 * head;
+        segments += SHARED_ROWS / rates[head];
+    }
+    return segments <= SHARED_SEGMENTS ? shared : 0;
+}
+
+static bool shared(const struct op_call *call, const struct op_candidate *candidate)
+{
+    (void)candidate;
+    return call->options[OPTION_SHARED];
+}
+
 static struct op_shape_class state_class(const struct op_call *call)
 {
     const struct state_params *p = &call->params.state;
@@ -154,6 +188,7 @@ static const struct op_candidate candidates[] = {
      {1, 4, 1},
      NULL},
     {"lane4", SHADER_state_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 1, 1}, NULL},
+    {"levels", SHADER_state_levels, NEED_NOTHING, CLASS_TUNED, 128, {0, 0, 0, 8}, shared},
     {"tile_few", SHADER_state_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_state_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };

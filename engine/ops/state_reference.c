@@ -86,6 +86,8 @@ static uint64_t head_count(const struct op_call *call)
 
 static uint64_t head_rate(const struct op_call *call, uint64_t head)
 {
+    if (call->options[OPTION_SHARED])
+        return call->options[OPTION_SHARED] >> 4 * head & 15;
     return call->options[OPTION_HEADS] ? tensor_get_u32(&call->tensors[STATE_RATES], head)
                                        : call->params.state.rate;
 }
@@ -120,8 +122,21 @@ void state_cost(const struct op_call *call, double *operations, double *bytes)
                   heads * p->stretches * state);
 }
 
-/* Per_stretch of several heads' examples is a multiple of it. */
-#define RATES_DIVIDE 12
+/* Per_stretch of several heads' examples is a multiple of it, and of the other one where they are
+ * OPTION_SHARED. */
+#define RATES_DIVIDE  12
+#define SHARED_DIVIDE 8
+
+/* Heads that read the same rows. */
+static const uint32_t shared_rates[] = {0x8421, 0x12, 0x418};
+
+static uint32_t shared_heads(uint32_t shared)
+{
+    uint32_t heads = 0;
+    while (shared >> 4 * heads)
+        heads++;
+    return heads;
+}
 
 void state_example(struct random *random, enum element_type type, struct op_call *call)
 {
@@ -131,21 +146,28 @@ void state_example(struct random *random, enum element_type type, struct op_call
     p->dk = 4 * example_quads(random) - random_between(random, 0, 3);
     p->dv4 = example_quads(random);
     bool several = example_chance(random, 2);
+    uint32_t shared = several && example_chance(random, 2)
+                          ? shared_rates[random_between(random, 0, ARRAY_SIZE(shared_rates) - 1)]
+                          : 0;
     p->heads = several ? random_between(random, 1, 4) : 0;
+    if (shared)
+        p->heads = shared_heads(shared);
     p->rate = several ? 1 : example_rows(random, 9);
     p->divisor = p->rate == 1 ? example_rows(random, 9) : 1;
     p->keys = example_rows(random, 120);
-    p->per_stretch =
-        several ? RATES_DIVIDE * random_between(random, 1, 5) : example_rows(random, 40);
+    p->per_stretch = example_rows(random, 40);
+    if (several)
+        p->per_stretch = (shared ? SHARED_DIVIDE : RATES_DIVIDE) * random_between(random, 1, 5);
     p->stretches = (uint32_t)size_div_up(size_div_up(p->keys, p->rate), p->per_stretch);
     call->options[OPTION_POOLING] = random_between(random, POOLING_MEAN, POOLING_MAX);
     call->options[OPTION_FEATURE] = random_between(random, FEATURE_ELU1, FEATURE_RELU);
     call->options[OPTION_CONTINUE] = random_between(random, 0, 1);
     call->options[OPTION_HEADS] = several;
+    call->options[OPTION_SHARED] = shared;
     uint32_t dk4 = (p->dk + 3) / 4, block = dk4 * 4 * p->dv4 + dk4;
     /* Keys may be each head's own while values are shared, and the reverse. */
-    uint32_t k_heads = several && example_chance(random, 2) ? p->heads : 1;
-    uint32_t v_heads = several && example_chance(random, 2) ? p->heads : 1;
+    uint32_t k_heads = several && !shared && example_chance(random, 2) ? p->heads : 1;
+    uint32_t v_heads = several && !shared && example_chance(random, 2) ? p->heads : 1;
     struct span_layout k = example_layout(random, p->groups, k_heads, p->keys, dk4);
     struct span_layout v = example_layout(random, p->groups, v_heads, p->keys, p->dv4);
     p->k_head = k_heads > 1 ? (uint32_t)k.head : 0;
@@ -185,9 +207,12 @@ void state_prepare(struct random *random, const struct op_call *call)
 {
     const struct state_params *p = &call->params.state;
     static const uint32_t rates[] = {1, 2, 3, 4, 6, 12};
-    for (uint64_t head = 0; head < call->tensors[STATE_RATES].elements; head++)
-        tensor_set_u32(&call->tensors[STATE_RATES], head,
-                       rates[random_between(random, 0, ARRAY_SIZE(rates) - 1)]);
+    for (uint64_t head = 0; head < call->tensors[STATE_RATES].elements; head++) {
+        uint32_t rate = rates[random_between(random, 0, ARRAY_SIZE(rates) - 1)];
+        if (call->options[OPTION_SHARED])
+            rate = (uint32_t)head_rate(call, head);
+        tensor_set_u32(&call->tensors[STATE_RATES], head, rate);
+    }
     if (call->options[OPTION_CONTINUE])
         fill_blocks(random, call);
     example_lengths(random, &call->tensors[STATE_LENGTHS], p->keys * p->divisor);
