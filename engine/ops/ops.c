@@ -62,7 +62,10 @@ static uint32_t fill_constants(const struct gpu_device *device, const struct op_
     values[ID_GROUP] = candidate->group;
     for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
         values[ID_TYPE + i] = call->tensors[i].type;
-    memcpy(&values[ID_OPTION], call->options, sizeof(call->options));
+    for (uint32_t i = 0; i < OP_MAX_OPTIONS; i++) {
+        bool hint = call->op->hints >> i & 1;
+        values[ID_OPTION + i] = hint && !(candidate->need & NEED_HINTS) ? 0 : call->options[i];
+    }
     memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
     values[ID_BY_HAND] = !device->features.unpack_half;
     values[ID_SUBGROUP] = required_subgroup(candidate);

@@ -66,6 +66,7 @@ enum op_need {
     NEED_QUAD = 16,        /* subgroup operations within quads */
     NEED_MATRIX_NV = 32,   /* cooperative matrices of halves with sums in f32, in either dialect; */
     NEED_MATRIX_KHR = 64,  /* the tiles are M, N, K and how many subgroups the group has */
+    NEED_HINTS = 128,      /* of the call, not the device: its options that the op calls hints */
 };
 
 /* The devices that a candidate is meant for. SPARE: those that have so few storage buffers that
@@ -101,6 +102,8 @@ struct op {
     uint32_t params_size;
     uint32_t writes; /* bit i: tensor i is an output */
     uint32_t raw;    /* bit i: kernels address tensor i in 4 byte words, not in quads */
+    uint32_t hints;  /* bit i: option i says what is in the call anyway; 0 to candidates without
+                      * NEED_HINTS, whose pipelines then serve all values */
     const struct op_candidate *candidates;
     uint32_t candidate_count;
     /* Runs the formula on tensors[].host; sums in double. */

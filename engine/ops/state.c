@@ -188,7 +188,7 @@ static const struct op_candidate candidates[] = {
      {1, 4, 1},
      NULL},
     {"lane4", SHADER_state_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 1, 1}, NULL},
-    {"levels", SHADER_state_levels, NEED_NOTHING, CLASS_TUNED, 128, {0, 0, 0, 8}, shared},
+    {"levels", SHADER_state_levels, NEED_HINTS, CLASS_TUNED, 128, {0, 0, 0, 8}, shared},
     {"tile_few", SHADER_state_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_state_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
@@ -198,6 +198,7 @@ const struct op op_state = {
     .tensor_count = 5,
     .params_size = sizeof(struct state_params),
     .writes = 1u << STATE_P,
+    .hints = 1u << OPTION_SHARED,
     .raw = 1u << STATE_LENGTHS | 1u << STATE_RATES,
     .candidates = candidates,
     .candidate_count = ARRAY_SIZE(candidates),
