@@ -5,8 +5,11 @@
 layout(local_size_x_id = ID_GROUP) in;
 layout(constant_id = ID_GROUP) const uint SG = 8; // lanes of a subgroup
 
-// The value that a lane has. Without texel buffers a subgroup may be of four lanes (SwiftShader),
-// where a broadcast within a quad is one instruction and a shuffle a dozen.
+// The value that a lane has, which may be another one for each.
+uint any_lane(uint x, uint lane) { return subgroupShuffle(x, lane); }
+
+// The value that a lane has, the same one for all. Without texel buffers a subgroup may be of four
+// lanes (SwiftShader), where a broadcast within a quad is one instruction and a shuffle a dozen.
 #ifndef TEXEL
 #extension GL_KHR_shader_subgroup_quad : enable
 #define FROM_LANE(type)                                                                            \

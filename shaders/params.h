@@ -190,20 +190,26 @@ struct route_params {
  * A_h(q) = phi(q)^T S_h / (phi(q)^T z_h + eps). Block of (b, g), h of S at
  * ((b*G + g)*H + h) * (dk4*4*dv4 + dk4). top1 and soft leave q_head, y_head unused. Row i < n of
  * this call is query first_query + i: Y is 0 where first_query + i >= N_b; HEAD and PROB have n
- * rows a (b, g), and q_start, y_start already lie at first_query. */
+ * rows a (b, g), and q_start, y_start already lie at first_query.
+ * fused (top1 only): makes the route itself, from the inputs of `route`, with OPTION_ROUTER as
+ * there. They take the places of HEAD and PROB, for which devices have no more bindings. */
 #define READOUT_Q       0
 #define READOUT_S       1 /* f32 */
 #define READOUT_HEAD    2 /* u32; top1 */
+#define READOUT_LOGITS  2 /* as ROUTE_LOGITS; fused */
 #define READOUT_PROB    3 /* f32 elements; top1, soft */
+#define READOUT_BIAS    3 /* as ROUTE_BIAS; fused */
 #define READOUT_LENGTHS 4 /* u32 [B], of queries */
 #define READOUT_Y       5
+#define READOUT_WEIGHT  6 /* as ROUTE_WEIGHT; fused */
+#define OPTION_FUSED    4 /* 1: the readout makes the route */
 struct readout_params {
     item_range items;
     uint batch, groups, heads, n, dk4, dv4;
     uint q_start, q_batch, q_group, q_head, q_row; /* quads */
     uint y_start, y_batch, y_group, y_head, y_row; /* quads */
     float eps;
-    uint first_query;
+    uint first_query, queries; /* queries: rows of LOGITS a (b, g) */
 };
 
 /* Y[b] = mean of X[b][0 .. L_b), 0 where L_b = 0 */

@@ -1,6 +1,8 @@
 // What the readout kernels share: bindings, where a query lies, its head and its probability.
 layout(constant_id = ID_OPTION + OPTION_FEATURE) const uint feature_kind = FEATURE_ELU1;
 layout(constant_id = ID_OPTION + OPTION_ROUTING) const uint routing = ROUTING_TOP1;
+layout(constant_id = ID_OPTION + OPTION_FUSED) const uint fused = 0;
+layout(constant_id = ID_TYPE + READOUT_LOGITS) const uint logits_type = TYPE_F32;
 SMALL_WORDS(prob, READOUT_PROB)
 SMALL_WORDS(lengths, READOUT_LENGTHS)
 TENSOR_OUT(y, READOUT_Y)
@@ -38,7 +40,10 @@ readout_tile readout_locate(uint item, uint queries, uint column_quads)
     return t;
 }
 
-// The weight of head h's answer to query i, which reads it.
+// The row of LOGITS of query i.
+uint logits_row(readout_tile t, uint i) { return t.bg * p.queries + p.first_query + i; }
+
+// The weight of head h's answer to query i, which reads it, where there is PROB or no routing.
 float head_weight(readout_tile t, uint i, uint h)
 {
     const uint row = t.bg * p.n + i;

@@ -16,18 +16,20 @@ const uint FOURS = ROWS / 4;
 
 QUADS_IN(q, READOUT_Q)
 QUADS_IN(state, READOUT_S)
-WORDS_FETCHED(chosen, READOUT_HEAD)
+WORDS_FETCHED(chosen, READOUT_HEAD) // or LOGITS
+QUADS_IN(weight, READOUT_WEIGHT)
 #include "readout_list.glsl"
 
-// ROWS * SG queries of the list from `at` on, through the heads [first, end). All of it is one
-// function and four rows are a vector, since what a driver does before it finds its compiled code
-// again takes the longer the more variables and copies of arrays there are.
-void answer(readout_tile t, uint at, uint count, uint first, uint end)
+// ROWS * SG queries of the tile's order from `at` on, those before `stop`, through the heads
+// [first, end). All of it is one function and four rows are a vector, since what a driver does
+// before it finds its compiled code again takes the longer the more variables and copies of arrays
+// there are.
+void answer(readout_tile t, uint at, uint stop, uint first, uint end)
 {
     uint query[ROWS], q_at[ROWS], column[QUADS];
     vec4 total[QUADS][WIDTH][FOURS];
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        query[r] = t.query + order[min(at + r * SG + gl_SubgroupInvocationID, count - 1)];
+        query[r] = t.query + order[min(at + r * SG + gl_SubgroupInvocationID, stop - 1)];
         q_at[r] = t.q + query[r] * p.q_row;
     }
     [[unroll]] for (uint c = 0; c < QUADS; c++) {
@@ -72,7 +74,7 @@ void answer(readout_tile t, uint at, uint count, uint first, uint end)
         [[unroll]] for (uint r = 0; r < FOURS; r++) {
             vec4 weight;
             [[unroll]] for (uint i = 0; i < 4; i++)
-                weight[i] = head_weight(t, query[4 * r + i], h);
+                weight[i] = listed_weight(t, query[4 * r + i], h);
             weight /= den[r] + p.eps;
             [[unroll]] for (uint c = 0; c < QUADS; c++)
                 [[unroll]] for (uint v = 0; v < WIDTH; v++)
@@ -80,7 +82,7 @@ void answer(readout_tile t, uint at, uint count, uint first, uint end)
         }
     }
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        if (at + r * SG + gl_SubgroupInvocationID >= count) continue;
+        if (at + r * SG + gl_SubgroupInvocationID >= stop) continue;
         const uint row = t.y + query[r] * p.y_row + t.column;
         const bool valid = query[r] < t.valid;
         [[unroll]] for (uint c = 0; c < QUADS; c++)
@@ -99,9 +101,15 @@ void main()
     BEGIN_ITEM(item);
     const readout_tile t = readout_locate(item, TILE, SG * QUADS);
     const uint lists = routing == ROUTING_TOP1 ? p.heads : 1;
-    for (uint list = 0; list < lists; list++) {
-        const uint count = list_queries(t, list), head = routing == ROUTING_TOP1 ? list : t.head;
-        const uint end = routing == ROUTING_SOFT ? p.heads : head + 1;
-        for (uint at = 0; at < count; at += ROWS * SG) answer(t, at, count, head, end);
+    find_heads(t);
+    for (uint first = 0; first < lists; first += SG) {
+        uint begins;
+        const uint counts = list_queries(t, first, begins);
+        for (uint list = 0; list < min(SG, lists - first); list++) {
+            const uint begin = any_lane(begins, list), stop = begin + any_lane(counts, list);
+            const uint head = t.head + first + list;
+            const uint end = routing == ROUTING_SOFT ? p.heads : head + 1;
+            for (uint at = begin; at < stop; at += ROWS * SG) answer(t, at, stop, head, end);
+        }
     }
 }

@@ -1,42 +1,93 @@
-// Brings the queries of a tile of TILE together by head. The workgroup is one subgroup.
-shared uint order[TILE]; // queries of the tile that read the head at hand
+// Brings the queries of a tile of TILE together by the head that they read, after it has made the
+// route where the readout does. The workgroup is one subgroup.
+shared uint order[TILE]; // queries of the tile, head by head
+shared float made_prob[TILE]; // fused: of each query of the tile
+uint read_head[TILE / SG]; // which head queries lane, lane + SG, ... read
 
-const uint BATCH = 8; // queries a lane looks at together
+const uint BATCH = 4; // queries a lane looks at together; TILE / SG is a multiple
+const uint NO_HEAD = 0xffffffff;
 
-// Whether queries i, i + SG, ... of the tile read the list of head h; without top-1 routing there
-// is one list, of all.
-void in_list(readout_tile t, uint i, uint h, out bool found[BATCH])
+#define LOGIT_WORD(i) FETCH_WORD(chosen, READOUT_LOGITS, i)
+#include "choose.glsl"
+#define ROUTER_Q(i) FETCH(q, READOUT_Q, i)
+#define ROUTER_W(i) FETCH(weight, READOUT_WEIGHT, i)
+#define ROUTER_B(i) SMALL_FLOAT(prob, READOUT_BIAS, i)
+#include "choose_lane.glsl"
+
+void make_route(readout_tile t, uint query[BATCH], out route_choice choice[BATCH])
 {
+    vec4 r[BATCH];
+    uint q_at[BATCH];
     [[unroll]] for (uint u = 0; u < BATCH; u++) {
-        const uint query = t.query + i + u * SG;
-        found[u] = query < p.n;
-        if (routing == ROUTING_TOP1) {
-            const uint row = t.bg * p.n + min(query, p.n - 1);
-            found[u] = FETCH_WORD(chosen, READOUT_HEAD, row) == h && found[u];
+        choice[u] = no_choice();
+        q_at[u] = t.q + query[u] * p.q_row;
+    }
+    for (uint h = 0; h < p.heads; h += 4) {
+        if (router == ROUTER_WEIGHT) four_logits(t.bg % p.groups, h, q_at, r);
+        [[unroll]] for (uint u = 0; u < BATCH; u++) {
+            if (router == ROUTER_LOGITS) r[u] = given_logits(logits_row(t, query[u]), h);
+            choose(choice[u], h, r[u]);
         }
     }
 }
 
-// Lists the queries of head h in `order`, rising, so that their rows are read and written in the
-// order of memory; returns how many.
-uint list_queries(readout_tile t, uint h)
+// Queries of the tile over SG.
+uint tile_rows(readout_tile t) { return (min(TILE, p.n - t.query) + SG - 1) / SG; }
+
+// Finds which head each query of the tile reads; without top-1 routing there is one list, of all.
+void find_heads(readout_tile t)
 {
-    const uint lane = gl_SubgroupInvocationID;
-    uint total = 0;
-    bool found[BATCH];
-    for (uint i = lane; i < TILE; i += SG * BATCH) {
-        in_list(t, i, h, found);
+    const uint rows = tile_rows(t);
+    for (uint i = 0; i < rows; i += BATCH) {
+        uint query[BATCH];
+        route_choice choice[BATCH];
+        [[unroll]] for (uint u = 0; u < BATCH; u++)
+            query[u] = min(t.query + (i + u) * SG + gl_SubgroupInvocationID, p.n - 1);
+        if (fused != 0) make_route(t, query, choice);
         [[unroll]] for (uint u = 0; u < BATCH; u++) {
-            uint before = 0, all = 0;
-            [[unroll]] for (uint l = 0; l < SG; l++) {
-                const uint other = subgroupShuffle(found[u] ? 1 : 0, l);
-                before += l < lane ? other : 0;
-                all += other;
+            const uint at = (i + u) * SG + gl_SubgroupInvocationID;
+            uint head = 0;
+            if (fused != 0) {
+                head = choice[u].best;
+                made_prob[at] = 1.0 / choice[u].sum;
+            } else if (routing == ROUTING_TOP1) {
+                head = FETCH_WORD(chosen, READOUT_HEAD, t.bg * p.n + query[u]);
             }
-            if (found[u]) order[total + before] = i + u * SG;
-            total += all;
+            read_head[i + u] = t.query + at < p.n ? head : NO_HEAD;
         }
     }
+}
+
+// Lists the queries of heads first .. first + SG - 1 in `order`, each head's rising, so that their
+// rows are read and written in the order of memory. Lane l returns how many there are of head
+// first + l, and where they begin.
+uint list_queries(readout_tile t, uint first, out uint begin)
+{
+    const uint lane = gl_SubgroupInvocationID, own = first + lane, rows = tile_rows(t);
+    uint count = 0;
+    for (uint i = 0; i < rows; i++)
+        [[unroll]] for (uint l = 0; l < SG; l++)
+            count += subgroupShuffle(read_head[i], l) == own ? 1 : 0;
+    begin = 0;
+    [[unroll]] for (uint l = 0; l < SG; l++)
+        begin += l < lane ? subgroupShuffle(count, l) : 0;
+    uint next = begin;
+    for (uint i = 0; i < rows; i++) {
+        const uint head = read_head[i];
+        uint at = any_lane(next, (head - first) % SG);
+        [[unroll]] for (uint l = 0; l < SG; l++) {
+            const uint other = subgroupShuffle(head, l);
+            at += l < lane && other == head ? 1 : 0;
+            next += other == own ? 1 : 0;
+        }
+        if (head - first < SG) order[at] = i * SG + lane;
+    }
     memoryBarrierShared(); // the group is one subgroup, whose lanes go in step
-    return total;
+    return count;
+}
+
+// The weight of head h's answer to a query of the tile, which reads it.
+float listed_weight(readout_tile t, uint query, uint h)
+{
+    return fused != 0 ? made_prob[query - t.query] : head_weight(t, query, h);
 }

@@ -16,7 +16,8 @@ const uint FEATURES = 4 * DEEP;
 
 QUADS_IN(q, READOUT_Q)
 QUADS_IN(state, READOUT_S)
-WORDS_FETCHED(chosen, READOUT_HEAD)
+WORDS_FETCHED(chosen, READOUT_HEAD) // or LOGITS
+QUADS_IN(weight, READOUT_WEIGHT)
 #include "readout_list.glsl"
 
 // The state of head h: columns of S over the lanes, z the same on all. What follows the last
@@ -59,26 +60,26 @@ void multiply(vec4 x[DEEP], vec4 s[FEATURES][QUADS], out vec4 sum[ROWS][QUADS])
         }
 }
 
-// Answers the `count` queries of the list from head h.
-void answer(readout_tile t, uint h, uint count)
+// Answers the queries [begin, stop) of the tile's order from head h.
+void answer(readout_tile t, uint h, uint begin, uint stop)
 {
     const uint lane = gl_SubgroupInvocationID, next = (lane + ROWS) % SG;
     const uint q_row = p.q_row, y_row = p.y_row, dk4 = p.dk4, dv4 = p.dv4;
     const float eps = p.eps;
     vec4 s[FEATURES][QUADS], z[DEEP], x[DEEP], sum[ROWS][QUADS];
     load_state(t, h, s, z);
-    for (uint at = 0; at < count; at += SG) {
-        const uint query = t.query + order[min(at + lane, count - 1)];
+    for (uint at = begin; at < stop; at += SG) {
+        const uint query = t.query + order[min(at + lane, stop - 1)];
         float weight = load_queries(t.q + query * q_row, dk4, z, x) + eps;
-        weight = query < t.valid ? head_weight(t, query, h) / weight : 0.0;
+        weight = query < t.valid ? listed_weight(t, query, h) / weight : 0.0;
         uint row = t.y + query * y_row;
-        for (uint first = at; first < min(at + SG, count); first += ROWS) {
+        for (uint first = at; first < min(at + SG, stop); first += ROWS) {
             multiply(x, s, sum);
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
                 const float w = subgroupShuffle(weight, r);
                 const uint y_at = subgroupShuffle(row, r) + t.column + lane;
                 [[unroll]] for (uint c = 0; c < QUADS; c++)
-                    if (first + r < count && t.column + c * SG + lane < dv4)
+                    if (first + r < stop && t.column + c * SG + lane < dv4)
                         STORE(y, READOUT_Y, y_at + c * SG, w == 0.0 ? vec4(0) : sum[r][c] * w);
             }
             [[unroll]] for (uint k = 0; k < DEEP; k++) x[k] = subgroupShuffle(x[k], next);
@@ -93,9 +94,13 @@ void main()
     BEGIN_ITEM(item);
     const readout_tile t = readout_locate(item, TILE, SG * QUADS);
     const uint lists = routing == ROUTING_TOP1 ? p.heads : 1;
-    for (uint list = 0; list < lists; list++) {
-        const uint h = routing == ROUTING_TOP1 ? list : t.head;
-        const uint count = list_queries(t, list);
-        if (count > 0) answer(t, h, count);
+    find_heads(t);
+    for (uint first = 0; first < lists; first += SG) {
+        uint begins;
+        const uint counts = list_queries(t, first, begins);
+        for (uint list = 0; list < min(SG, lists - first); list++) {
+            const uint begin = any_lane(begins, list), stop = begin + any_lane(counts, list);
+            if (stop > begin) answer(t, t.head + first + list, begin, stop);
+        }
     }
 }

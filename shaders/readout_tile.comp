@@ -8,31 +8,15 @@
 
 layout(local_size_x = 128) in;
 TENSOR_IN(q, READOUT_Q)
-WORDS_IN(chosen, READOUT_HEAD)
+WORDS_IN(chosen, READOUT_HEAD) // or LOGITS
+SMALL_QUADS(weight, READOUT_WEIGHT)
 TENSOR_IN(state, READOUT_S)
 
 const uint PITCH = 9; // quads a feature of the q tile: 32 queries, and one against bank conflicts
 shared vec4 q_tile[16 * PITCH];
 shared vec4 s_tile[16 * 16];
 shared float parts[128];
-shared uint present[2]; // bit h: some query of the tile reads head h
-
-bool reads_head(readout_tile t, uint i, uint h)
-{
-    return routing != ROUTING_TOP1 || WORD(chosen, READOUT_HEAD, t.bg * p.n + i) == h;
-}
-
-void find_heads(readout_tile t, uint lane)
-{
-    if (lane < 2) present[lane] = routing == ROUTING_TOP1 ? 0 : 0xffffffffu;
-    barrier();
-    const uint i = t.query + lane;
-    if (routing == ROUTING_TOP1 && lane < 32 && i < t.valid) {
-        const uint h = min(WORD(chosen, READOUT_HEAD, t.bg * p.n + i), p.heads - 1);
-        atomicOr(present[h >> 5], 1u << (h & 31));
-    }
-    barrier();
-}
+#include "readout_route.glsl"
 
 // Loads phi(q) [16 features][32 queries] and S [16 features][16 quads] from feature quad k0 on;
 // returns this invocation's part of phi(q)^T z: of query lane / 4.
@@ -87,8 +71,8 @@ void main()
         [[unroll]] for (uint r = 0; r < 4; r++) {
             const uint at = (block * 4 + r) * 4, i = t.query + block * 4 + r;
             const float den = parts[at] + parts[at + 1] + parts[at + 2] + parts[at + 3];
-            if (i < t.valid && reads_head(t, i, h))
-                total[r] += sum[r] * (head_weight(t, i, h) / (den + p.eps));
+            if (i < t.valid && reads_head(block * 4 + r, h))
+                total[r] += sum[r] * (tile_weight(t, block * 4 + r, h) / (den + p.eps));
         }
         barrier();
     }

@@ -5,6 +5,7 @@
  *   route     head and probability of each query (top1), or all probabilities (soft)
  *   readout   Y from phi(Q), S and the route
  *
+ * A top1 route that nobody asked for is made by the readout itself.
  * Heads write different regions, so their states need no barrier between them. */
 #include "attn/multires.h"
 
@@ -16,7 +17,7 @@
 /* Where a chunk of the queries is, and its route. */
 struct chunk {
     uint32_t first, count;
-    tensor_id head, prob;
+    tensor_id head, prob; /* NO_TENSOR: there is none, or the readout makes it */
 };
 
 static void add_route(struct graph *graph, const struct attn_shape *shape, const struct attn_io *io,
@@ -50,6 +51,26 @@ static void add_route(struct graph *graph, const struct attn_shape *shape, const
     call->tensors[ROUTE_PROB] = chunk->prob;
 }
 
+static bool is_fused(const struct attn_shape *shape, const struct attn_io *io)
+{
+    return shape->routing == ROUTING_TOP1 && io->router_head == NO_TENSOR &&
+           io->router_prob == NO_TENSOR;
+}
+
+/* What the readout routes by, in place of a route. */
+static void set_router(struct graph_call *call, const struct attn_shape *shape,
+                       const struct attn_io *io)
+{
+    call->options[OPTION_FUSED] = 1;
+    call->options[OPTION_ROUTER] = shape->router;
+    if (shape->router == ROUTER_WEIGHT) {
+        call->tensors[READOUT_WEIGHT] = io->router_weight;
+        call->tensors[READOUT_BIAS] = io->router_bias;
+    } else {
+        call->tensors[READOUT_LOGITS] = io->router_logits;
+    }
+}
+
 static void add_readout(struct graph *graph, const struct attn_shape *shape,
                         const struct attn_io *io, tensor_id states, const struct chunk *chunk)
 {
@@ -74,6 +95,7 @@ static void add_readout(struct graph *graph, const struct attn_shape *shape,
         .y_row = (uint32_t)y->row,
         .eps = shape->eps,
         .first_query = chunk->first,
+        .queries = shape->n,
     };
     call->options[OPTION_FEATURE] = shape->feature;
     call->options[OPTION_ROUTING] = shape->routing;
@@ -83,6 +105,8 @@ static void add_readout(struct graph *graph, const struct attn_shape *shape,
     call->tensors[READOUT_PROB] = chunk->prob;
     call->tensors[READOUT_LENGTHS] = io->query_lengths;
     call->tensors[READOUT_Y] = io->y;
+    if (is_fused(shape, io))
+        set_router(call, shape, io);
 }
 
 /* Queries routed at a time: all of them where the route is an output. */
@@ -120,7 +144,7 @@ static void add_routed_readout(struct graph *graph, const struct attn_shape *sha
 static status add_queries(struct graph *graph, const struct attn_shape *shape,
                           const struct attn_io *io, tensor_id states)
 {
-    if (shape->routing == ROUTING_NONE) {
+    if (shape->routing == ROUTING_NONE || is_fused(shape, io)) {
         struct chunk all = {.count = shape->n, .head = NO_TENSOR, .prob = NO_TENSOR};
         add_readout(graph, shape, io, states, &all);
     } else {

@@ -1,5 +1,6 @@
 /* readout: y_i = sum over the heads that query i reads of weight * phi(q_i)^T S_h /
- * (phi(q_i)^T z_h + eps). Top-1 reads one head, soft all of them, none the query's own. */
+ * (phi(q_i)^T z_h + eps). Top-1 reads one head, soft all of them, none the query's own. Fused with
+ * the routing, top-1 makes head and weight as `route` does. */
 #include "ops/reference.h"
 #include "ops/span.h"
 
@@ -32,6 +33,31 @@ static uint64_t readout_items(const struct op_call *call, const struct op_candid
            t.columns;
 }
 
+/* Of HEAD and PROB, or of what stands in their places. Rows from `row` of outer index `low` on to
+ * `row_end` of `high`. */
+static void route_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t low,
+                       uint64_t high, uint64_t row, uint64_t row_end, uint64_t *begin,
+                       uint64_t *end)
+{
+    const struct op_call *call = span_call(dispatch);
+    const struct readout_params *p = &call->params.readout;
+    bool fused = call->options[OPTION_FUSED];
+    uint64_t rows = p->n, width = element_bytes(call->tensors[index].type);
+    if (fused && index == READOUT_BIAS) {
+        span_whole(dispatch, index, begin, end);
+        return;
+    }
+    if (fused) { /* logits */
+        rows = p->queries;
+        row += p->first_query;
+        row_end += p->first_query;
+    }
+    if (fused || call->options[OPTION_ROUTING] == ROUTING_SOFT)
+        width *= p->heads;
+    *begin = width * (low * rows + row) / 4 * 4; /* whole words */
+    *end = size_round_up(width * (high * rows + row_end), 4);
+}
+
 static void readout_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
                          uint64_t end_item, uint64_t *begin, uint64_t *end)
 {
@@ -59,16 +85,9 @@ static void readout_span(const struct gpu_dispatch *dispatch, uint32_t index, ui
         return;
     }
     case READOUT_HEAD:
-    case READOUT_PROB: {
-        bool soft = call->options[OPTION_ROUTING] == ROUTING_SOFT;
-        uint64_t bytes = 4 * (soft ? (uint64_t)p->heads : 1);
-        *begin = *end = 0;
-        if (call->tensors[index].buffer) {
-            *begin = bytes * (low * p->n + row);
-            *end = bytes * (high * p->n + row_end);
-        }
+    case READOUT_PROB:
+        route_span(dispatch, index, low, high, row, row_end, begin, end);
         return;
-    }
     default:
         span_whole(dispatch, index, begin, end);
         return;
@@ -145,7 +164,7 @@ static const struct op_candidate candidates[] = {
 
 const struct op op_readout = {
     .name = "readout",
-    .tensor_count = 6,
+    .tensor_count = 7,
     .params_size = sizeof(struct readout_params),
     .writes = 1u << READOUT_Y,
     .raw = 1u << READOUT_HEAD | 1u << READOUT_PROB | 1u << READOUT_LENGTHS,

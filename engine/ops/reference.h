@@ -14,6 +14,16 @@
 double reference_pool(const struct tensor *tensor, uint64_t at, uint64_t stride, uint64_t first,
                       uint64_t end, uint32_t pooling);
 
+/* The route of a query, counted over all (b, g) of a call of `route`: its best head and that one's
+ * probability, and by how much its logit passes the next best. */
+struct reference_route {
+    uint32_t head;
+    double prob, margin;
+};
+struct reference_route reference_route(const struct op_call *call, uint64_t index);
+/* Makes some given logits of rows of `heads` equal: the lowest head must be chosen. */
+void reference_ties(struct random *random, const struct tensor *logits, uint32_t heads);
+
 void linear_reference(const struct op_call *call);
 void linear_cost(const struct op_call *call, double *operations, double *bytes);
 void linear_example(struct random *random, enum element_type type, struct op_call *call);

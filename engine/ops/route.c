@@ -1,6 +1,7 @@
 /* route: p = softmax(r) over the heads of a query; r are logits given, or W_r q + b_r. top1: head =
  * argmax r, ties to the lowest, and prob = p[head]; soft: prob = p. */
 #include "ops/example.h"
+#include "ops/reference.h"
 #include <math.h>
 
 /* One query: its (b, g), its row there. */
@@ -30,28 +31,40 @@ static double logit(const struct op_call *call, struct query query, uint64_t hea
     return sum;
 }
 
-static void route_query(const struct op_call *call, uint64_t index)
+struct reference_route reference_route(const struct op_call *call, uint64_t index)
 {
-    uint32_t heads = call->params.route.heads, best = 0;
     struct query query = query_of(call, index);
-    double top = logit(call, query, 0), sum = 0;
-    for (uint32_t h = 1; h < heads; h++) {
+    struct reference_route route = {0};
+    double top = logit(call, query, 0), second = -INFINITY, sum = 0;
+    for (uint32_t h = 1; h < call->params.route.heads; h++) {
         double r = logit(call, query, h);
+        second = fmax(second, fmin(top, r));
         if (r > top) {
             top = r;
-            best = h;
+            route.head = h;
         }
     }
-    for (uint32_t h = 0; h < heads; h++)
+    for (uint32_t h = 0; h < call->params.route.heads; h++)
         sum += exp(logit(call, query, h) - top);
+    route.prob = 1 / sum;
+    route.margin = top - second;
+    return route;
+}
+
+static void route_query(const struct op_call *call, uint64_t index)
+{
+    struct reference_route route = reference_route(call, index);
+    struct query query = query_of(call, index);
+    uint32_t heads = call->params.route.heads;
     if (call->options[OPTION_ROUTING] == ROUTING_TOP1) {
-        tensor_set_u32(&call->tensors[ROUTE_HEAD], index, best);
-        tensor_set(&call->tensors[ROUTE_PROB], index, 1 / sum);
+        tensor_set_u32(&call->tensors[ROUTE_HEAD], index, route.head);
+        tensor_set(&call->tensors[ROUTE_PROB], index, route.prob);
         return;
     }
+    double top = logit(call, query, route.head);
     for (uint32_t h = 0; h < heads; h++)
         tensor_set(&call->tensors[ROUTE_PROB], index * heads + h,
-                   exp(logit(call, query, h) - top) / sum);
+                   exp(logit(call, query, h) - top) * route.prob);
 }
 
 static uint64_t query_count(const struct op_call *call)
@@ -66,19 +79,12 @@ static void route_reference(const struct op_call *call)
         route_query(call, index);
 }
 
-/* Between the two best logits; given ones are compared without rounding. */
+/* Given logits are compared without rounding. */
 static double route_margin(const struct op_call *call, uint64_t element)
 {
-    struct query query = query_of(call, element);
-    double first = -INFINITY, second = -INFINITY;
     if (call->options[OPTION_ROUTER] == ROUTER_LOGITS)
         return INFINITY;
-    for (uint32_t h = 0; h < call->params.route.heads; h++) {
-        double r = logit(call, query, h);
-        second = fmax(second, fmin(first, r));
-        first = fmax(first, r);
-    }
-    return first - second;
+    return reference_route(call, element).margin;
 }
 
 enum { TILE_ROWS };
@@ -192,15 +198,17 @@ static void route_example(struct random *random, enum element_type type, struct 
                    blocks * p->n * (call->options[OPTION_ROUTING] == ROUTING_SOFT ? p->heads : 1));
 }
 
-/* Makes some given logits of a query equal: the lowest head must be chosen. */
-static void route_prepare(struct random *random, const struct op_call *call)
+void reference_ties(struct random *random, const struct tensor *logits, uint32_t heads)
 {
-    uint32_t heads = call->params.route.heads;
-    const struct tensor *logits = &call->tensors[ROUTE_LOGITS];
     for (uint64_t row = 0; row < logits->elements; row += heads)
         if (example_chance(random, 4))
             tensor_set(logits, row + random_between(random, 0, heads - 1),
                        tensor_get(logits, row + random_between(random, 0, heads - 1)));
+}
+
+static void route_prepare(struct random *random, const struct op_call *call)
+{
+    reference_ties(random, &call->tensors[ROUTE_LOGITS], call->params.route.heads);
 }
 
 static bool computes_logits(const struct op_call *call, const struct op_candidate *candidate)

@@ -80,17 +80,18 @@ static void fill_readout(const struct op_shape *shape, enum element_type type, u
                                                    .y_batch = rows * dv4,
                                                    .y_head = n * dv4,
                                                    .y_row = dv4,
-                                                   .eps = 1e-6f};
+                                                   .eps = 1e-6f,
+                                                   .queries = n};
     call->options[OPTION_ROUTING] = shape->kind;
+    call->options[OPTION_FUSED] = shape->kind == ROUTING_TOP1; /* by logits: heads are even */
     example_tensor(call, READOUT_Q, type, (uint64_t)rows * shape->a);
     example_tensor(call, READOUT_S, ELEMENT_F32, 4 * (uint64_t)HEADS * block);
     example_tensor(call, READOUT_LENGTHS, ELEMENT_U32, 1);
     example_tensor(call, READOUT_Y, type, (uint64_t)rows * shape->b);
     if (shape->kind == ROUTING_TOP1)
-        example_tensor(call, READOUT_HEAD, ELEMENT_U32, n);
-    if (shape->kind != ROUTING_NONE)
-        example_tensor(call, READOUT_PROB, ELEMENT_F32,
-                       (uint64_t)n * (shape->kind == ROUTING_SOFT ? HEADS : 1));
+        example_tensor(call, READOUT_LOGITS, type, (uint64_t)n * HEADS);
+    if (shape->kind == ROUTING_SOFT)
+        example_tensor(call, READOUT_PROB, ELEMENT_F32, (uint64_t)n * HEADS);
 }
 
 static void fill_softmax(const struct op_shape *shape, enum element_type type, uint32_t rows,
@@ -289,7 +290,6 @@ static void fill_runs(const struct op_call *call)
 void op_shape_fill(struct random *random, const struct op_call *call, uint32_t index)
 {
     const struct tensor *tensor = &call->tensors[index];
-    bool head = call->op == &op_readout && index == READOUT_HEAD;
     bool token = call->op == &op_embed && index == EMBED_TOKENS;
     if (tensor->type != ELEMENT_U32) {
         fill_numbers(random, tensor);
@@ -303,8 +303,8 @@ void op_shape_fill(struct random *random, const struct op_call *call, uint32_t i
         uint32_t value = FULL;
         if (call->op == &op_state && index == STATE_RATES)
             value = state_rates[i];
-        if (head || token)
-            value = random_between(random, 0, (head ? HEADS : VOCABULARY) - 1);
+        if (token)
+            value = random_between(random, 0, VOCABULARY - 1);
         tensor_set_u32(tensor, i, value);
     }
 }
