@@ -255,6 +255,7 @@ void attention_case_random(struct attention_case *c, struct random *random, cons
              p->batch, p->groups, p->heads, p->queries, p->keys, p->key_width, p->value_width,
              (unsigned)p->routing);
     attention_case_draw(c, random, random_between(random, 0, 1));
+    c->no_route = random_between(random, 0, 1);
 }
 
 void attention_case_finish(struct attention_case *c)
@@ -276,7 +277,7 @@ void attention_result_init(struct attention_result *result, const struct attenti
     *result = (struct attention_result){.y = allocate(outputs, sizeof(*result->y))};
     for (size_t i = 0; i < outputs; i++)
         result->y[i] = NAN;
-    if (!c->head)
+    if (!c->head || c->no_route)
         return;
     result->head = allocate(queries, sizeof(*result->head));
     result->prob = allocate(queries, sizeof(*result->prob));
@@ -344,7 +345,7 @@ struct attention_error attention_case_compare(const struct attention_case *c, ad
             zero = zero && got[column] == 0;
         }
         error.nonzero_rows += !valid && !zero;
-        if (valid && c->head) {
+        if (valid && result->head) {
             error.wrong_heads += result->head[row] != c->head[row];
             norms_add(&prob, result->prob[row], c->prob[row]);
         }

@@ -20,13 +20,14 @@ struct attention_case {
     float *y;
     int32_t *head; /* top1 */
     float *prob;   /* top1 */
+    bool no_route; /* runs do not ask for head and prob */
 };
 
 /* What a run gave. */
 struct attention_result {
     float *y;
-    int32_t *head; /* top1 */
-    float *prob;   /* top1 */
+    int32_t *head; /* top1, where they are asked for */
+    float *prob;
 };
 
 /* How far a result is from what is expected: norm(difference) / norm(expected). */

@@ -43,6 +43,9 @@ static void check_golden(check_fn check)
         struct attention_case c;
         attention_case_load(&c, golden_names[i]);
         check(&c);
+        c.no_route = true;
+        if (c.head)
+            check(&c);
         attention_case_finish(&c);
     }
 }

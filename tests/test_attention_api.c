@@ -134,7 +134,7 @@ START_TEST(staged_memory_gives_the_same)
 }
 END_TEST
 
-static adamra_timing time_zeros(uint32_t n, adamra_router router)
+static adamra_timing time_zeros(uint32_t n, adamra_routing routing, adamra_router router)
 {
     adamra_attention *attention;
     adamra_attention_params params = {.queries = n,
@@ -143,6 +143,7 @@ static adamra_timing time_zeros(uint32_t n, adamra_router router)
                                       .value_width = 2,
                                       .heads = 2,
                                       .rates = two_rates,
+                                      .routing = routing,
                                       .router = router,
                                       .shared_keys = 1,
                                       .shared_values = 1};
@@ -164,23 +165,26 @@ static adamra_timing time_zeros(uint32_t n, adamra_router router)
     return timing;
 }
 
-/* From 262,144 on, all heads have the most stretches and queries are routed in chunks. */
+/* From 262,144 on, all heads have the most stretches, and the queries of soft routing come in
+ * chunks. */
 START_TEST(scratch_does_not_grow_with_length)
 {
-    adamra_timing small = time_zeros(1 << 18, ADAMRA_ROUTER_WEIGHT);
-    adamra_timing large = time_zeros(1 << 20, ADAMRA_ROUTER_WEIGHT);
-    ck_assert_uint_eq(small.extra_bytes, large.extra_bytes);
-    ck_assert_uint_eq(4 * small.input_bytes, large.input_bytes);
-    ck_assert_uint_eq(4 * small.output_bytes, large.output_bytes);
+    for (adamra_routing routing = ADAMRA_TOP1; routing <= ADAMRA_SOFT; routing++) {
+        adamra_timing small = time_zeros(1 << 18, routing, ADAMRA_ROUTER_WEIGHT);
+        adamra_timing large = time_zeros(1 << 20, routing, ADAMRA_ROUTER_WEIGHT);
+        ck_assert_uint_eq(small.extra_bytes, large.extra_bytes);
+        ck_assert_uint_eq(4 * small.input_bytes, large.input_bytes);
+        ck_assert_uint_eq(4 * small.output_bytes, large.output_bytes);
+    }
 }
 END_TEST
 
 START_TEST(timing_counts_as_the_specification)
 {
-    adamra_timing timing = time_zeros(1000, ADAMRA_ROUTER_LOGITS);
+    adamra_timing timing = time_zeros(1000, ADAMRA_TOP1, ADAMRA_ROUTER_LOGITS);
     ck_assert_double_eq(timing.operations, 2.0 * 2 * 2 * (1000 + 500 + 1000));
     ck_assert_double_eq(timing.bytes, 4.0 * 1000 * (2 + 4 + 2 + 2));
-    timing = time_zeros(1000, ADAMRA_ROUTER_WEIGHT);
+    timing = time_zeros(1000, ADAMRA_TOP1, ADAMRA_ROUTER_WEIGHT);
     ck_assert_double_eq(timing.operations, 2.0 * 2 * 2 * (1000 + 500 + 1000) + 2.0 * 1000 * 2 * 2);
     ck_assert_double_eq(timing.bytes, 4.0 * 1000 * (2 + 4 + 2));
     ck_assert_double_ge(timing.host_ms, 0);
@@ -198,6 +202,7 @@ START_TEST(forced_kernels_agree)
             struct attention_case c;
             struct attention_result result;
             attention_case_random(&c, &random, ops[i] == &op_softmax ? "softmax" : "adamra");
+            c.no_route = ops[i] == &op_readout;
             attention_result_init(&result, &c);
             adamra_context_force(attention_context(), ops[i]->candidates[j].name);
             attention_case_run(attention_context(), &c, ADAMRA_F32, &result, NULL);

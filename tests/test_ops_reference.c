@@ -267,6 +267,40 @@ START_TEST(readout)
 }
 END_TEST
 
+/* One feature, phi(q) 1 and 2; two heads of z = 1 that answer 6 and 8. */
+START_TEST(fused_readout)
+{
+    float q[] = {0, -99, -99, -99, 1, -99, -99, -99}, y[8];
+    float s[40] = {[0] = 6, [16] = 1, [20] = 8, [36] = 1};
+    float logits[] = {9, 9, 0, 1, 2, 2}; /* query 0 is not ours */
+    float weight[] = {-1, 0, 0, 0, 1, 0, 0, 0}, bias[] = {1, 0};
+    uint32_t lengths[] = {3};
+    struct op_call call = {.op = &op_readout, .options = {[OPTION_FUSED] = 1}};
+    call.params.readout = (struct readout_params){.batch = 1,
+                                                  .groups = 1,
+                                                  .heads = 2,
+                                                  .n = 2,
+                                                  .dk4 = 1,
+                                                  .dv4 = 1,
+                                                  .q_row = 1,
+                                                  .y_row = 1,
+                                                  .first_query = 1,
+                                                  .queries = 3};
+    call.tensors[READOUT_Q] = FLOATS(q);
+    call.tensors[READOUT_S] = FLOATS(s);
+    call.tensors[READOUT_LOGITS] = FLOATS(logits);
+    call.tensors[READOUT_LENGTHS] = WORDS(lengths);
+    call.tensors[READOUT_Y] = FLOATS(y);
+    op_readout.reference(&call);
+    EXPECT(y, 8 / (1 + exp(-1)), 0, 0, 0, 3, 0, 0, 0); /* of two equal ones, the first */
+    call.options[OPTION_ROUTER] = ROUTER_WEIGHT;       /* logits 1, 0 and 0, 1 */
+    call.tensors[READOUT_WEIGHT] = FLOATS(weight);
+    call.tensors[READOUT_BIAS] = FLOATS(bias);
+    op_readout.reference(&call);
+    EXPECT(y, 6 / (1 + exp(-1)), 0, 0, 0, 8 / (1 + exp(-1)), 0, 0, 0);
+}
+END_TEST
+
 START_TEST(mean)
 {
     float x[] = {1, 2, 3, 4, 5, 6, 7, 8, 1, 1, 1, 1, 2, 2, 2, 2}, y[8];
@@ -345,8 +379,8 @@ END_TEST
 Suite *ops_reference_suite(void)
 {
     const TTest *const tests[] = {
-        scalars,         linear,           norm,    embed, pool,    state, reduce,
-        route_of_logits, route_by_weights, readout, mean,  softmax, repack};
+        scalars,         linear,           norm,    embed,         pool, state,   reduce,
+        route_of_logits, route_by_weights, readout, fused_readout, mean, softmax, repack};
     Suite *suite = suite_create("ops_reference");
     TCase *by_hand = tcase_create("by_hand");
     for (size_t i = 0; i < ARRAY_SIZE(tests); i++)

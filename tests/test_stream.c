@@ -34,6 +34,7 @@ static void draw_case(struct attention_case *c, struct random *random, const cha
     snprintf(c->name, sizeof(c->name), "%s %ux%u %u,%u dk %u dv %u H %u rate %u", kind, p->batch,
              p->groups, p->queries, p->keys, p->key_width, p->value_width, p->heads, c->rates[1]);
     attention_case_draw(c, random, random_between(random, 0, 1));
+    c->no_route = random_between(random, 0, 1);
 }
 
 /* Nobody reads keys past their length: they may be anything. */
@@ -123,6 +124,7 @@ START_TEST(every_kernel_can_be_cut)
                                                  .shared_values = shared,
                                                  .router = ADAMRA_ROUTER_WEIGHT};
             attention_case_draw(&c, &random, false);
+            c.no_route = ops[i] == &op_readout;
             adamra_context_force(context, name);
             adamra_context_force(attention_context(), name);
             uint32_t count = stream_case(context, &c, ADAMRA_F32);
