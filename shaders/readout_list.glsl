@@ -4,7 +4,11 @@ shared uint order[TILE]; // queries of the tile, head by head
 shared float made_prob[TILE]; // fused: of each query of the tile
 uint read_head[TILE / SG]; // which head queries lane, lane + SG, ... read
 
+#ifdef TEXEL
 const uint BATCH = 4; // queries a lane looks at together; TILE / SG is a multiple
+#else
+const uint BATCH = 1; // unrolled for more, SwiftShader's compiler takes minutes and gigabytes
+#endif
 const uint NO_HEAD = 0xffffffff;
 
 #define LOGIT_WORD(i) FETCH_WORD(chosen, READOUT_LOGITS, i)
@@ -12,7 +16,23 @@ const uint NO_HEAD = 0xffffffff;
 #define ROUTER_Q(i) FETCH(q, READOUT_Q, i)
 #define ROUTER_W(i) FETCH(weight, READOUT_WEIGHT, i)
 #define ROUTER_B(i) SMALL_FLOAT(prob, READOUT_BIAS, i)
+#ifdef TEXEL
 #include "choose_lane.glsl"
+#else
+// Without shuffles, as route.comp has it.
+void four_logits(uint g, uint h, uint q_at[BATCH], out vec4 r[BATCH])
+{
+    const uvec4 at = g * p.heads + min(h + uvec4(0, 1, 2, 3), uvec4(p.heads - 1));
+    vec4 sum = vec4(ROUTER_B(at.x), ROUTER_B(at.y), ROUTER_B(at.z), ROUTER_B(at.w));
+    for (uint k = 0; k < p.dk4; k++) {
+        const vec4 x = ROUTER_Q(q_at[0] + k);
+        const uvec4 w = at * p.dk4 + k;
+        sum += vec4(dot(x, ROUTER_W(w.x)), dot(x, ROUTER_W(w.y)), dot(x, ROUTER_W(w.z)),
+                    dot(x, ROUTER_W(w.w)));
+    }
+    r[0] = sum;
+}
+#endif
 
 void make_route(readout_tile t, uint query[BATCH], out route_choice choice[BATCH])
 {
