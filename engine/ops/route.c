@@ -226,8 +226,6 @@ static struct op_shape_class route_class(const struct op_call *call)
 static const struct op_candidate candidates[] = {
     {"lane8_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8, {4},
      computes_logits},
-    {"lane8", SHADER_route_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 8, {4},
-     computes_logits},
     {"lane4_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4},
      computes_logits},
     {"flat_few", SHADER_route_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {1}, NULL},
