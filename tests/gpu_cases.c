@@ -51,7 +51,7 @@ void doubling_init(struct doubling *doubling)
     ck_assert_ok(gpu_pipeline_get(test_device, SHADER_linear_tile, constants, ARRAY_SIZE(constants),
                                   &dispatch->pipeline));
     dispatch->label = "double";
-    dispatch->binding_count = 5;
+    dispatch->binding_count = 6;
     dispatch->push = &doubling->push;
     dispatch->push_size = sizeof(doubling->push);
     dispatch->span = doubling_span;

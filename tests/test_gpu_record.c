@@ -249,10 +249,10 @@ START_TEST(wrong_bindings_are_refused)
     ck_assert_fails(gpu_commands_dispatch(commands, dispatch), STATUS_INVALID_ARGUMENT,
                     "no buffer");
     doubling_set(&doubling, a, 0, b, 0, SIZE);
-    dispatch->binding_count = 4;
-    ck_assert_fails(gpu_commands_dispatch(commands, dispatch), STATUS_INVALID_ARGUMENT,
-                    "binding 4");
     dispatch->binding_count = 5;
+    ck_assert_fails(gpu_commands_dispatch(commands, dispatch), STATUS_INVALID_ARGUMENT,
+                    "binding 5");
+    dispatch->binding_count = 6;
     dispatch->push_size -= 4;
     ck_assert_fails(gpu_commands_dispatch(commands, dispatch), STATUS_INVALID_ARGUMENT,
                     "push constants");

@@ -38,9 +38,9 @@ START_TEST(linear_is_reflected_exactly)
     ck_assert_ok(gpu_reflect(test_logger(), words, count, &tile));
     words = gpu_shader_words(SHADER_linear_lane_texel, &count);
     ck_assert_ok(gpu_reflect(test_logger(), words, count, &texel));
-    ck_assert_uint_eq(tile.binding_count, 5);
+    ck_assert_uint_eq(tile.binding_count, 6);
     ck_assert_uint_eq(tile.push_bytes, sizeof(struct linear_params));
-    for (uint32_t i = 0; i < 5; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
         ck_assert_uint_eq(tile.kinds[i], GPU_BINDING_STORAGE);
         ck_assert_uint_eq(tile.access[i], i == LINEAR_C ? GPU_WRITE : GPU_READ);
     }
