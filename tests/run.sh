@@ -91,12 +91,7 @@ use_installed()
 on_lavapipe()
 {
     step "suites on lavapipe under the validation layer" run_validated
-    step "a benchmark's page in a browser" on_driver "$lavapipe" bash tests/html.sh \
-        "$build/samples/adamra"
-    step "installed copy" use_installed
-    step "comparison with PyTorch" compare_with_pytorch
-    step "build with sanitizers" build_sanitized
-    # What these run is compiled by now.
+    # What these run is compiled by now, and they are built by the other lane.
     step "suites under ASan and UBSan" run_short_sanitized
 }
 
@@ -104,11 +99,16 @@ on_others()
 {
     step style bash tests/style.sh
     step "no global state" has_no_global_state
+    step "build with sanitizers" build_sanitized
     step "SwiftShader's package" fetch_swiftshader
     step "suites on SwiftShader" run_swiftshader
     step "failures in turn on lavapipe" run_long
     step "fuzz targets" run_fuzz_targets
     step "kernels for AMD, compiled only" bash tests/amd.sh "$build/tests/amd_kernels"
+    step "a benchmark's page in a browser" on_driver "$lavapipe" bash tests/html.sh \
+        "$build/samples/adamra"
+    step "installed copy" use_installed
+    step "comparison with PyTorch" compare_with_pytorch
 }
 
 rm -f "$logs"/*.result
