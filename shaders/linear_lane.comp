@@ -75,10 +75,8 @@ void main()
     vec4 own = vec4(0), own_u = vec4(0), m[ROWS];
     if (with_bias != 0) own = FETCH(bias, LINEAR_BIAS, p.bias_start + w_column);
     if (normed != 0) own_u = FETCH(bias, LINEAR_BIAS, p.bias_start + p.n4 + w_column);
-    [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        m[r] = vec4(0, 1, 0, 0);
+    [[unroll]] for (uint r = 0; r < ROWS; r++)
         if (normed != 0) m[r] = MOMENTS(moments, LINEAR_MOMENTS, min(row0 + r * SG, p.rows - 1));
-    }
     [[unroll]] for (uint q = 0; q < QUADS; q++) {
         vec4 b, u;
         [[unroll]] for (uint e = 0; e < 4; e++) {

@@ -44,7 +44,8 @@ END_TEST
 
 START_TEST(linear)
 {
-    float a[] = {1, 2, 0, 0, 3, 4, 0, 0}, bias[] = {1, -1, 0, 0}, c[8];
+    float a[] = {1, 2, 0, 0, 3, 4, 0, 0}, bias[] = {1, -1, 0, 0, 12, 14, 0, 0}, c[8];
+    float moments[] = {1.5, 2, 0, 0, 3.5, 2, 0, 0}; /* rows -1, 1, whatever their other columns */
     float w[16] = {5, 6, 0, 0, 7, 8, 0, 0}, residual[] = {10, 20, 0, 0, 30, 40, 0, 0};
     struct op_call call = {.op = &op_linear};
     call.params.linear =
@@ -59,6 +60,11 @@ START_TEST(linear)
     call.options[OPTION_BIAS] = call.options[OPTION_RESIDUAL] = 1;
     op_linear.reference(&call);
     EXPECT(c, 30, 41, 0, 0, 74, 89, 0, 0);
+    call.options[OPTION_NORMED] = 1;
+    call.tensors[LINEAR_MOMENTS] = FLOATS(moments);
+    op_linear.reference(&call);
+    EXPECT(c, 13, 21, 0, 0, 33, 41, 0, 0);
+    call.options[OPTION_NORMED] = 0;
     for (int i = 0; i < 16; i++)
         w[i] = 0;
     call.options[OPTION_GELU] = 1; /* after the bias, before the residual */
@@ -78,6 +84,9 @@ START_TEST(norm)
     call.tensors[NORM_Y] = FLOATS(y);
     op_norm.reference(&call);
     EXPECT(y, 1 - sqrt(6), 1, 1 + sqrt(6), 0);
+    call.options[OPTION_MOMENTS] = 1;
+    op_norm.reference(&call);
+    EXPECT(y, 2, sqrt(1.5), 0, 0);
 }
 END_TEST
 
@@ -106,6 +115,7 @@ END_TEST
 START_TEST(pool)
 {
     float x[24] = {1, -1, 0, 0, 2, -2, 0, 0, 3, -3, 0, 0, 7, -7, 0, 0, 5, -5}, y[12], coarse[8];
+    float moments[24] = {1, 1, 0, 0, 1, 1, 0, 0, -1, 1};
     uint32_t lengths[] = {5};
     struct op_call call = {.op = &op_pool, .options = {[OPTION_LEVELS] = 1}};
     call.params.pool = (struct pool_params){.batch = 1,
@@ -131,6 +141,11 @@ START_TEST(pool)
     call.tensors[POOL_Y + 1] = FLOATS(coarse);
     op_pool.reference(&call);
     EXPECT(coarse, 2, -2, 0, 0, 0, 0, 0, 0);
+    call.options[OPTION_NORMED] = 1; /* less 1, less 1, more 1 */
+    call.params.pool.m_batch = 6;
+    call.tensors[POOL_MOMENTS] = FLOATS(moments);
+    op_pool.reference(&call);
+    EXPECT(y, 0.5, -2.5, -1, -1, 4, -2, 1, 1, 0, 0, 0, 0);
 }
 END_TEST
 
@@ -276,16 +291,10 @@ START_TEST(fused_readout)
     float weight[] = {-1, 0, 0, 0, 1, 0, 0, 0}, bias[] = {1, 0};
     uint32_t lengths[] = {3};
     struct op_call call = {.op = &op_readout, .options = {[OPTION_FUSED] = 1}};
-    call.params.readout = (struct readout_params){.batch = 1,
-                                                  .groups = 1,
-                                                  .heads = 2,
-                                                  .n = 2,
-                                                  .dk4 = 1,
-                                                  .dv4 = 1,
-                                                  .q_row = 1,
-                                                  .y_row = 1,
-                                                  .first_query = 1,
-                                                  .queries = 3};
+    struct readout_params *p = &call.params.readout;
+    p->batch = p->groups = p->dk4 = p->dv4 = p->q_row = p->y_row = p->first_query = 1;
+    p->heads = p->n = 2;
+    p->queries = 3;
     call.tensors[READOUT_Q] = FLOATS(q);
     call.tensors[READOUT_S] = FLOATS(s);
     call.tensors[READOUT_LOGITS] = FLOATS(logits);

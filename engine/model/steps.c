@@ -72,20 +72,25 @@ struct rows step_embed(struct builder *builder)
     return x;
 }
 
-struct rows step_moments(struct builder *builder, struct rows x)
+static struct graph_call *add_norm(struct builder *builder, struct rows x, tensor_id y,
+                                   uint32_t y_row)
 {
-    x.normed = true;
-    x.moments = graph_add_tensor(&builder->encoder->graph, "moments", ELEMENT_F32,
-                                 4 * (uint64_t)x.count, GRAPH_SCRATCH);
     struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_norm);
     call->params.norm = (struct norm_params){.rows = x.count,
                                              .columns = builder->config->hidden_size,
                                              .x_row = x.quads,
-                                             .y_row = 1,
+                                             .y_row = y_row,
                                              .eps = builder->config->layer_norm_eps};
-    call->options[OPTION_MOMENTS] = 1;
     call->tensors[NORM_X] = x.tensor;
-    call->tensors[NORM_Y] = x.moments;
+    call->tensors[NORM_Y] = y;
+    return call;
+}
+
+struct rows step_moments(struct builder *builder, struct rows x)
+{
+    x.normed = true;
+    x.moments = add_rows(builder, "moments", ELEMENT_F32, x.count, 1, GRAPH_SCRATCH).tensor;
+    add_norm(builder, x, x.moments, 1)->options[OPTION_MOMENTS] = 1;
     return x;
 }
 
@@ -94,16 +99,9 @@ struct rows step_norm(struct builder *builder, const struct norm_weights *weight
     struct rows y = add_scratch(builder, "normed", x.count, x.quads);
     tensor_id scale = add_weight(builder, "norm.weight", &weights->scale);
     tensor_id bias = add_weight(builder, "norm.bias", &weights->bias);
-    struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_norm);
-    call->params.norm = (struct norm_params){.rows = x.count,
-                                             .columns = builder->config->hidden_size,
-                                             .x_row = x.quads,
-                                             .y_row = y.quads,
-                                             .eps = builder->config->layer_norm_eps};
-    call->tensors[NORM_X] = x.tensor;
+    struct graph_call *call = add_norm(builder, x, y.tensor, y.quads);
     call->tensors[NORM_WEIGHT] = scale;
     call->tensors[NORM_BIAS] = bias;
-    call->tensors[NORM_Y] = y.tensor;
     return y;
 }
 

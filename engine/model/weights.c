@@ -97,7 +97,6 @@ static void place_linear(struct loader *loader, struct linear_weights *linear, u
 {
     linear->k4 = (uint32_t)k4;
     linear->n4 = (uint32_t)n4;
-    linear->normed = normed;
     place(loader, &linear->weight, loader->weights->type, k4 * 4, n4);
     place(loader, &linear->bias, ELEMENT_F32, normed ? 2 : 1, n4);
 }
@@ -127,11 +126,11 @@ static void add_outputs(struct loader *loader, const struct linear_weights *line
 }
 
 static void add_linear(struct loader *loader, struct linear_weights *linear, enum module_id id,
-                       uint32_t layer)
+                       uint32_t layer, bool normed)
 {
     struct module module = find(loader, id, layer);
     place_linear(loader, linear, size_div_up(module.columns, 4), size_div_up(module.rows, 4),
-                 id == MODULE_FFN_IN);
+                 normed);
     add_outputs(loader, linear, &module, 0, module.rows, 0, module.columns);
 }
 
@@ -189,8 +188,8 @@ static void add_layer(struct loader *loader, struct layer_weights *layer, uint32
         add_router(loader, layer, index);
     add_output(loader, &layer->output, index);
     add_norm(loader, &layer->ffn_norm, MODULE_FFN_NORM, index);
-    add_linear(loader, &layer->ffn_in, MODULE_FFN_IN, index);
-    add_linear(loader, &layer->ffn_out, MODULE_FFN_OUT, index);
+    add_linear(loader, &layer->ffn_in, MODULE_FFN_IN, index, true);
+    add_linear(loader, &layer->ffn_out, MODULE_FFN_OUT, index, false);
 }
 
 static status add_all(struct loader *loader)
@@ -210,8 +209,8 @@ static status add_all(struct loader *loader)
         add_layer(loader, &weights->layers[i], i);
     }
     add_norm(loader, &weights->norm, MODULE_NORM, 0);
-    add_linear(loader, &weights->classifier_in, MODULE_CLASSIFIER_IN, 0);
-    add_linear(loader, &weights->classifier_out, MODULE_CLASSIFIER_OUT, 0);
+    add_linear(loader, &weights->classifier_in, MODULE_CLASSIFIER_IN, 0, false);
+    add_linear(loader, &weights->classifier_out, MODULE_CLASSIFIER_OUT, 0, false);
     return loader->state;
 }
 

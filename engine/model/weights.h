@@ -19,12 +19,11 @@ static inline uint64_t weight_bytes(const struct weight *weight)
     return weight->elements * element_bytes(weight->type);
 }
 
-/* C = A W + b; W [k, n], b [n]. normed: A's rows are normalised as they are read, W and b hold the
- * norm's scale and shift (weights_fold.h), and after b come the sums of W's columns. */
+/* C = A W + b; W [k, n], b [n]. Where A's rows are those of a norm, W and b hold its scale and
+ * shift (weights_fold.h), and after b come the sums of W's columns. */
 struct linear_weights {
     struct weight weight, bias;
     uint32_t k4, n4; /* quads */
-    bool normed;
 };
 
 struct norm_weights {

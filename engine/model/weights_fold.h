@@ -10,7 +10,7 @@
 
 #include "model/weights.h"
 
-/* Folds `norm`, whose weight is the tensor `name` of the file `path`, into the normed product
+/* Folds `norm`, whose weight is the tensor `name` of the file `path`, into the product
  * `linear`; both lie in `block`. STATUS_BAD_INPUT names path and tensor where a number becomes too
  * large for the storage type. */
 status weights_fold(struct logger *log, const char *path, const char *name,

@@ -1,6 +1,6 @@
 /* linear: C = act(A W + bias) + residual. A [rows, k], W [k, n], bias [n], residual and C
- * [rows, n]; act is the identity or the exact GELU. normed: A's rows are
- * normalised by their moments, for which the sums of W's columns follow the bias. */
+ * [rows, n]; act is the identity or the exact GELU. normed: A's rows are normalised by their
+ * moments, for which the sums of W's columns follow the bias. */
 #include "ops/reference.h"
 #include "ops/span.h"
 

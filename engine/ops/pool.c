@@ -2,7 +2,6 @@
  * for one to three levels l of which each pools the one before further; rows of Y_l from segment
  * ceil(L_b / rate_l) on are 0. normed: X's rows are normalised by their moments first. */
 #include "ops/example.h"
-#include "ops/reference.h"
 #include <math.h>
 
 static uint32_t top_level(const struct op_call *call)
@@ -10,39 +9,41 @@ static uint32_t top_level(const struct op_call *call)
     return call->options[OPTION_LEVELS] - 1;
 }
 
-/* The pool of a column's rows [first, end), which are normalised before. */
-static double normed_pool(const struct op_call *call, uint32_t b, uint32_t column, uint64_t first,
-                          uint64_t end)
+static double number(const struct op_call *call, uint32_t b, uint64_t row, uint32_t column)
 {
     const struct pool_params *p = &call->params.pool;
+    const struct tensor *moments = &call->tensors[POOL_MOMENTS];
+    uint64_t x_at = 4 * ((uint64_t)b * p->x_batch + row * p->x_row) + column;
+    uint64_t at = 4 * ((uint64_t)b * p->m_batch + row);
+    double x = tensor_get(&call->tensors[POOL_X], x_at);
+    if (!call->options[OPTION_NORMED])
+        return x;
+    return (x - tensor_get(moments, at)) * tensor_get(moments, at + 1);
+}
+
+/* Of a column's rows [first, end), of which there is one at least. */
+static double pool_rows(const struct op_call *call, uint32_t b, uint32_t column, uint64_t first,
+                        uint64_t end)
+{
     bool largest = call->options[OPTION_POOLING] == POOLING_MAX;
-    double pool = largest ? -INFINITY : 0;
-    for (uint64_t row = first; row < end; row++) {
-        uint64_t at = 4 * ((uint64_t)b * p->x_batch + row * p->x_row) + column;
-        uint64_t moments = 4 * ((uint64_t)b * p->m_batch + row);
-        double mean = tensor_get(&call->tensors[POOL_MOMENTS], moments);
-        double scale = tensor_get(&call->tensors[POOL_MOMENTS], moments + 1);
-        double x = (tensor_get(&call->tensors[POOL_X], at) - mean) * scale;
-        pool = largest ? fmax(pool, x) : pool + x / (double)(end - first);
+    double pool = number(call, b, first, column);
+    for (uint64_t row = first + 1; row < end; row++) {
+        double x = number(call, b, row, column);
+        pool = largest ? fmax(pool, x) : pool + x;
     }
-    return pool;
+    return largest ? pool : pool / (double)(end - first);
 }
 
 static void pool_segment(const struct op_call *call, uint32_t level, uint32_t b, uint64_t j)
 {
     const struct pool_params *p = &call->params.pool;
-    uint64_t x = 4 * (uint64_t)b * p->x_batch, rate = p->rates[level];
+    uint64_t rate = p->rates[level];
     uint64_t y = 4 * ((uint64_t)b * p->y_batch[level] + j * p->y_row);
     uint32_t limit = p->segments[0] * p->rates[0];
     uint64_t first = j * rate;
     uint64_t end = size_min(first + rate, tensor_length(&call->tensors[POOL_LENGTHS], b, limit));
     for (uint32_t c = 0; c < 4 * p->quads; c++) {
-        double pool = 0;
-        if (first < end && call->options[OPTION_NORMED])
-            pool = normed_pool(call, b, c, first, end);
-        else if (first < end)
-            pool = reference_pool(&call->tensors[POOL_X], x + c, 4 * (uint64_t)p->x_row, first, end,
-                                  call->options[OPTION_POOLING]);
+        double pool = first < end ? pool_rows(call, b, c, first, end) : 0;
         tensor_set(&call->tensors[POOL_Y + level], y + c, pool);
     }
 }

@@ -40,15 +40,15 @@ class Adamra:
     """A context on the default device."""
 
     def __init__(self, path):
-        self.library = ctypes.CDLL(path)
-        self.library.adamra_error.restype = ctypes.c_char_p
+        self.functions = ctypes.CDLL(path)
+        self.functions.adamra_error.restype = ctypes.c_char_p
         self.context = c_void_p()
-        if self.library.adamra_context_create(None, byref(self.context)):
+        if self.functions.adamra_context_create(None, byref(self.context)):
             raise SystemExit(f"{path}: no Vulkan device")
 
     def call(self, name, *arguments):
-        if getattr(self.library, name)(*arguments):
-            raise SystemExit(f"{name}: {self.library.adamra_error(self.context).decode()}")
+        if getattr(self.functions, name)(*arguments):
+            raise SystemExit(f"{name}: {self.functions.adamra_error(self.context).decode()}")
 
     def buffer(self, size, array=None):
         buffer = c_void_p()
