@@ -19,7 +19,7 @@ import inputs
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-TOLERANCE = 2e-4
+TOLERANCE = {"f32": 2e-4, "f16": 5e-3}
 NEAR_TIE = 1e-4
 PAUSE_S = 0.2  # after a run, threads of OpenMP's and BLAS' spin for a while in case there is more
 # (name, worker, form): the last word of a name says whose it is.
@@ -31,6 +31,13 @@ FORMS = {
               ("layer best, PyTorch", "torch", "best")],
     "encoder": [("encoder, Vulkan", "ours", "encoder"), ("encoder, PyTorch", "torch", "encoder")],
 }
+JOINED = ("adamra joined, PyTorch", "torch", "joined") # of core, on GPUs
+
+
+def forms_of(name, dtype, device):
+    """Sums of the naive form pass what 16 bits hold."""
+    extra = [JOINED] if name == "core" and device == "cuda" else []
+    return [form for form in FORMS[name] + extra if dtype == "f32" or form[2] != "naive"]
 
 
 class Worker:
@@ -105,7 +112,7 @@ def clear_rows(work):
 def worst_difference(work, results):
     """Of all results to the first PyTorch one, over rows without near ties."""
     rows = slice(None) if work["pass"] == "encoder" else clear_rows(work)
-    reference = results["torch"][0][rows]
+    reference = results["torch"][0][rows].astype(np.float32)
     scale = max(1.0, float(np.abs(reference).max()))
     return max(float(np.abs(y[rows] - reference).max()) / scale
                for group in results.values() for y in group)
@@ -122,8 +129,9 @@ def check(workers, work, forms):
             if shared:
                 results[who].append(np.load(path))
     worst = worst_difference(work, results)
-    if not worst <= TOLERANCE:
-        raise SystemExit(f"compare.py: {work}: results differ by {worst:.2g}, more than {TOLERANCE}")
+    tolerance = TOLERANCE[work["dtype"]]
+    if not worst <= tolerance:
+        raise SystemExit(f"compare.py: {work}: results differ by {worst:.2g}, more than {tolerance}")
     return worst
 
 
@@ -155,17 +163,19 @@ def report(label, worst, times):
         print(line, flush=True)
 
 
-def works(options):
-    base = {"seed": options.seed, "d": options.d, "rates": options.rates, "d_model": options.d_model}
+def works(options, device):
+    base = {"seed": options.seed, "d": options.d, "rates": options.rates, "d_model": options.d_model,
+            "dtype": options.dtype}
     for name in options.passes:
+        forms = forms_of(name, options.dtype, device)
         for n in options.softmax_n if name == "softmax" else options.n:
             if name == "encoder":
                 work = base | {"pass": "encoder", "n": 1024, "batch": 16, "model": str(options.model)}
-                yield f"encoder, batch 16, n 1024, {options.model.name}", work, FORMS[name]
+                yield f"encoder, batch 16, n 1024, {options.model.name}", work, forms
                 break
             work = base | {"pass": "core" if name == "softmax" else name, "n": n}
-            label = f"{name}, n {n}, d {options.d}"
-            yield label + (f", d_model {options.d_model}" if name == "layer" else ""), work, FORMS[name]
+            label = f"{name}, n {n}, d {options.d}, {options.dtype}"
+            yield label + (f", d_model {options.d_model}" if name == "layer" else ""), work, forms
 
 
 def numbers(text):
@@ -182,6 +192,7 @@ def read_options():
     parser.add_argument("--d", type=int, default=64, help="width of a head, a multiple of 4")
     parser.add_argument("--d-model", type=int, default=512, help="width of a layer")
     parser.add_argument("--rates", type=numbers, default="1,2,4,8", help="one per head")
+    parser.add_argument("--dtype", choices=TOLERANCE, default="f32", help="storage; f16 on GPUs, not encoder")
     parser.add_argument("--rounds", type=int, default=9, help="of runs that count")
     parser.add_argument("--seed", type=int, default=1, help="of the inputs")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder")
@@ -203,7 +214,9 @@ def main():
     ours = Worker([sys.executable, HERE / "adamra_worker.py", options.build / "api/libadamra.so.0",
                    options.build / "samples/adamra"])
     workers, kept = {"ours": ours, "torch": torch_worker}, []
-    for label, work, forms in works(options):
+    if options.dtype == "f16" and info["device"] == "cpu":
+        raise SystemExit("compare.py: --dtype f16: PyTorch multiplies 16 bit matrices on GPUs only")
+    for label, work, forms in works(options, info["device"]):
         worst = check(workers, work, forms)
         times = measure(workers, work, forms, options.rounds)
         report(label, worst, times)

@@ -29,6 +29,15 @@ def pool(x, rate):
 
 # ---- core ----
 
+def state(phi_k, v):
+    """S and z as means over the keys, which cancels in the division and keeps 16 bit numbers in range."""
+    m = len(phi_k)
+    if phi_k.dtype == torch.float32:
+        return phi_k.t() @ v / m, phi_k.mean(0)
+    s = torch.mm(phi_k.t(), v, out_dtype=torch.float32) / m # 16 bit products, 32 bit sums
+    return s.to(v.dtype), phi_k.mean(0, dtype=torch.float32).to(v.dtype)
+
+
 def naive_heads(q, pooled, logits):
     """Every head for every query, then the routed one is taken."""
     prob, head = logits.softmax(-1).max(-1)
@@ -52,12 +61,29 @@ def sorted_heads(q, pooled, logits):
     first = 0
     for (k, v), count in zip(pooled, counts):
         if count:
-            end, phi_k = first + count, feature_map(k)
-            torch.mm(phi_q[first:end], phi_k.t() @ v, out=rows[first:end])
-            torch.mv(phi_q[first:end], phi_k.sum(0), out=norms[first:end])
+            end, (s, z) = first + count, state(feature_map(k), v)
+            torch.mm(phi_q[first:end], s, out=rows[first:end])
+            torch.mv(phi_q[first:end], z, out=norms[first:end])
+            norms[first:end].add_(EPS / len(k))
             first = end
-    rows.mul_((prob.index_select(0, order) / (norms + EPS))[:, None])
+    rows.mul_((prob.index_select(0, order) / norms)[:, None])
     return torch.empty_like(q).index_copy_(0, order, rows)
+
+
+def joined_heads(q, pooled, logits):
+    """All heads in one product, then the routed one is taken: no sorting, for GPUs."""
+    prob, head = logits.softmax(-1).max(-1)
+    states, norms = zip(*[state(feature_map(k), v) for k, v in pooled])
+    eps = torch.tensor([EPS / len(k) for k, _ in pooled], device=q.device)
+    phi_q = feature_map(q)
+    rows = (phi_q @ torch.cat(states, 1)).view(len(q), len(pooled), -1)
+    den = (phi_q @ torch.stack(norms, 1) + eps).gather(1, head[:, None])
+    index = head[:, None, None].expand(-1, 1, rows.shape[-1])
+    return (rows.gather(1, index).squeeze(1) * (prob[:, None] / den)).to(q.dtype)
+
+
+def core_joined(q, k, v, logits, rates):
+    return joined_heads(q, [(pool(k[h], c), pool(v[h], c)) for h, c in enumerate(rates)], logits)
 
 
 def core_naive(q, k, v, logits, rates):
@@ -70,6 +96,8 @@ def core_best(q, k, v, logits, rates):
 
 def core_softmax(q, k, v, logits=None, rates=None, chunk=512):
     """Exact softmax attention over the first head's keys, without an n x n matrix."""
+    if q.is_cuda: # one kernel there
+        return F.scaled_dot_product_attention(q[None, None], k[None, :1], v[None, :1])[0, 0]
     scale, keys = 1 / math.sqrt(q.shape[-1]), k[0].t()
     return torch.cat([(rows * scale @ keys).softmax(-1) @ v[0] for rows in q.split(chunk)])
 
@@ -108,5 +136,5 @@ def layer_best(x, weights, rates):
     return sorted_heads(q, heads, q @ weights["router"]) @ weights["out"]
 
 
-CORE = {"naive": core_naive, "best": core_best, "softmax": core_softmax}
+CORE = {"naive": core_naive, "best": core_best, "joined": core_joined, "softmax": core_softmax}
 LAYER = {"naive": layer_naive, "best": layer_best}

@@ -2,18 +2,23 @@
 import numpy as np
 
 
+def stored(work, array):
+    return array.astype(np.float16) if work["dtype"] == "f16" else array
+
+
 def core(work):
     random = np.random.default_rng(work["seed"])
     n, d, heads = work["n"], work["d"], len(work["rates"])
-    draw = lambda *shape: random.standard_normal(shape, dtype=np.float32)
+    draw = lambda *shape: stored(work, random.standard_normal(shape, dtype=np.float32))
     return draw(n, d), draw(heads, n, d), draw(heads, n, d), draw(n, heads)
 
 
 def layer(work):
     random = np.random.default_rng(work["seed"])
     d, width, heads = work["d"], work["d_model"], len(work["rates"])
-    draw = lambda *shape: random.standard_normal(shape, dtype=np.float32) / shape[-2] ** 0.5
-    x = random.standard_normal((work["n"], width), dtype=np.float32)
+    normal = lambda *shape: random.standard_normal(shape, dtype=np.float32)
+    draw = lambda *shape: stored(work, normal(*shape) / np.float32(shape[-2] ** 0.5))
+    x = stored(work, normal(work["n"], width))
     return x, {"q": draw(width, d), "k": draw(heads, width, d), "v": draw(heads, width, d),
                "router": draw(d, heads), "out": draw(d, width)}
 

@@ -5,6 +5,9 @@ from ctypes import POINTER, byref, c_double, c_float, c_int, c_int32, c_uint32, 
 import numpy as np
 
 
+TYPES = [np.float32, np.float16]  # as adamra_type numbers them
+
+
 class Strides(ctypes.Structure):
     _fields_ = [(name, c_uint64) for name in ("batch", "group", "head", "row")]
 
@@ -63,12 +66,13 @@ class Core:
     """The attention core over buffers on the device."""
 
     def __init__(self, adamra, kind, q, k, v, logits, rates):
-        self.adamra, self.shape = adamra, q.shape
+        self.adamra, self.q = adamra, q
         plain = kind != "adamra"
         if plain:
             k, v = k[:1].copy(), v[:1].copy()
         n, d = q.shape
-        params = AttentionParams(kind=kind.encode(), queries=n, keys=n, key_width=d, value_width=d)
+        params = AttentionParams(kind=kind.encode(), queries=n, keys=n, key_width=d, value_width=d,
+                                 type=TYPES.index(q.dtype))
         if not plain:
             params.heads, params.rates = len(rates), (c_uint32 * len(rates))(*rates)
         self.attention, self.io = c_void_p(), AttentionIO()
@@ -84,7 +88,7 @@ class Core:
         return timing
 
     def result(self):
-        y = np.empty(self.shape, np.float32)
+        y = np.empty_like(self.q)
         self.adamra.call("adamra_buffer_read", c_void_p(self.io.y.buffer), c_uint64(0),
                          y.ctypes.data_as(c_void_p), c_uint64(y.nbytes))
         return y
