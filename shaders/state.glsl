@@ -18,6 +18,10 @@ uint heads_apart() { return head_count(); }
 uint rate_at(uint head) { return several == 1 ? SMALL_WORD(rates, STATE_RATES, head) : p.rate; }
 #endif
 
+#ifndef HEADS_OUTER
+#define HEADS_OUTER false
+#endif
+
 struct state_tile {
     uint feature, column; // first feature quad and column quad of the tile
     uint first, end;      // segments
@@ -26,13 +30,18 @@ struct state_tile {
 };
 
 // Items: (((b*G + g) * stretches + stretch) * heads + head) * tiles + tile; tiles: features outer.
-// Without heads where an item is of all of them.
+// Without heads where an item is of all of them. HEADS_OUTER: where heads have rows of their own
+// head before stretch, so that the longest work, of the lowest rates, tends to begin first.
 state_tile state_locate(uint item, uint feature_quads, uint column_quads)
 {
     const uint columns = (p.dv4 + column_quads - 1) / column_quads;
     const uint features = ((p.dk + 3) / 4 + feature_quads - 1) / feature_quads;
     const uint tile = item % (features * columns), outer = item / (features * columns);
-    const uint head = outer % heads_apart(), strip = outer / heads_apart();
+    uint head = outer % heads_apart(), strip = outer / heads_apart();
+    if (HEADS_OUTER && (p.k_head | p.v_head) != 0) {
+        head = outer / p.stretches % heads_apart();
+        strip = outer / (p.stretches * heads_apart()) * p.stretches + outer % p.stretches;
+    }
     const uint stretch = strip % p.stretches, bg = strip / p.stretches;
     const uint b = bg / p.groups, g = bg % p.groups;
     state_tile s;

@@ -1,54 +1,82 @@
 #version 450
-// P = sum_j phi(k_j) v_j^T and z = sum_j phi(k_j) over a stretch of pooled segments. GPU form: 128
-// invocations make 64 features x 64 columns; 16 segments at a time are pooled into shared memory.
+// P = sum_j phi(k_j) v_j^T and z = sum_j phi(k_j) over a stretch of pooled segments. GPU form:
+// GROUP invocations make 64 features x 64 columns, 8 features and WIDTH quads of columns each. TILE
+// segments at a time are pooled into shared memory, by batches of ROWS rows an invocation: the next
+// batch is loaded as soon as this one is pooled, and the next tile is pooled beside this one's
+// products.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#define HEADS_OUTER true
 #include "state.glsl"
 
-layout(local_size_x = 128) in;
+layout(local_size_x_id = ID_GROUP) in;
+layout(constant_id = ID_GROUP) const uint GROUP = 128;
+layout(constant_id = ID_TILE + 0) const uint WIDTH = 1; // quads of columns an invocation
+layout(constant_id = ID_TILE + 1) const uint TILE = 16; // segments
+layout(constant_id = ID_TILE + 2) const uint ROWS = 2;  // of a batch
+layout(constant_id = ID_TILE + 4) const uint UNROLL = 16; // segments whose products are unrolled
 TENSOR_IN(k, STATE_K)
 TENSOR_IN(v, STATE_V)
-#define FETCH_K(i) LOAD(k, STATE_K, i)
-#define FETCH_V(i) LOAD(v, STATE_V, i)
-#include "state_pool.glsl"
 
-shared vec4 k_tile[16 * 16], v_tile[16 * 16];
+const uint APART = GROUP / 16, SLOTS = TILE / APART; // segments at once, of an invocation
+const uint ACROSS = 16 / WIDTH, SUMS = 8 * WIDTH;    // invocations that share features; quads
+const uint PARTS = GROUP < 64 ? 64 / GROUP : 1;      // of the normaliser, of an invocation
+shared vec4 k_tile[2 * TILE * 16], v_tile[2 * TILE * 16]; // two sides
+#include "state_batch.glsl"
+
+// Adds the segments of one side.
+void add_segments(uint side, uint t, inout vec4 sum[SUMS], inout float z[PARTS])
+{
+    const uint first = side * TILE * 16, column = t % ACROSS, block = t / ACROSS; // 8 features each
+    if (t < 64)
+        [[unroll]] for (uint j = 0; j < TILE; j++)
+            [[unroll]] for (uint i = 0; i < PARTS; i++)
+                z[i] += k_tile[first + j * 16 + i * (GROUP / 4) + (t >> 2)][t & 3];
+    for (uint j0 = 0; j0 < TILE; j0 += UNROLL) {
+        [[unroll]] for (uint j = 0; j < UNROLL; j++) {
+            const uint at = first + (j0 + j) * 16;
+            const vec4 low = k_tile[at + block * 2], high = k_tile[at + block * 2 + 1];
+            [[unroll]] for (uint w = 0; w < WIDTH; w++) {
+                const vec4 y = v_tile[at + column + w * ACROSS];
+                [[unroll]] for (uint i = 0; i < 4; i++) {
+                    sum[w * 8 + i] += low[i] * y;
+                    sum[w * 8 + i + 4] += high[i] * y;
+                }
+            }
+        }
+    }
+}
 
 void main()
 {
     BEGIN_ITEM(item);
     const state_tile s = state_locate(item, 16, 16);
-    const uint t = gl_LocalInvocationIndex, column = t & 15, block = t >> 4; // 8 features each
-    // feature of the normaliser that this invocation sums: one of the first 64
+    const uint t = gl_LocalInvocationIndex;
+    const uint feature = s.feature * 4 + t / ACROSS * 8, column = s.column + t % ACROSS;
+    // feature of the normaliser that this invocation sums, the first one
     const uint quad = s.feature + (t >> 2 & 15), part = t & 3;
-    vec4 sum[8];
-    [[unroll]] for (uint i = 0; i < 8; i++)
-        sum[i] = first_state(s, s.feature * 4 + block * 8 + i, s.column + column);
-    float z = first_normaliser(s, quad)[part];
-    for (uint j0 = s.first; j0 < s.end; j0 += 16) {
-        [[unroll]] for (uint i = 0; i < 2; i++) {
-            const uint at = t + i * 128, j = j0 + (at >> 4);
-            vec4 x = vec4(0), y = vec4(0);
-            if (j < s.end && s.feature + column < (p.dk + 3) / 4)
-                x = phi_k(pool_k(s, j, s.feature + column), s.feature + column);
-            if (j < s.end && s.column + column < p.dv4) y = pool_v(s, j, s.column + column);
-            k_tile[at] = x;
-            v_tile[at] = y;
-        }
+    vec4 sum[SUMS];
+    [[unroll]] for (uint i = 0; i < SUMS; i++)
+        sum[i] = first_state(s, feature + i % 8, column + i / 8 * ACROSS);
+    float z[PARTS];
+    [[unroll]] for (uint i = 0; i < PARTS; i++)
+        z[i] = first_normaliser(s, quad + i * (GROUP / 4))[part];
+    rows_ahead ahead;
+    begin_rows(s, t, ahead);
+    if (s.first < s.end) keep_tile(s, s.first, 0, t, ahead);
+    barrier();
+    uint side = 0;
+    for (uint j0 = s.first; j0 < s.end; j0 += TILE) {
+        if (j0 + TILE < s.end) keep_tile(s, j0 + TILE, side ^ 1, t, ahead);
+        add_segments(side, t, sum, z);
         barrier();
-        if (t < 64)
-            [[unroll]] for (uint j = 0; j < 16; j++) z += k_tile[j * 16 + (t >> 2)][part];
-        [[unroll]] for (uint j = 0; j < 16; j++) {
-            const vec4 y = v_tile[j * 16 + column];
-            const vec4 low = k_tile[j * 16 + block * 2], high = k_tile[j * 16 + block * 2 + 1];
-            [[unroll]] for (uint i = 0; i < 4; i++) {
-                sum[i] += low[i] * y;
-                sum[i + 4] += high[i] * y;
-            }
-        }
-        barrier();
+        side ^= 1;
     }
-    [[unroll]] for (uint i = 0; i < 8; i++)
-        store_state(s, s.feature * 4 + block * 8 + i, s.column + column, sum[i]);
-    if (t < 64 && s.column == 0 && quad < (p.dk + 3) / 4) partial[normaliser_at(s, quad)][part] = z;
+    [[unroll]] for (uint i = 0; i < SUMS; i++)
+        store_state(s, feature + i % 8, column + i / 8 * ACROSS, sum[i]);
+    [[unroll]] for (uint i = 0; i < PARTS; i++) {
+        const uint at = quad + i * (GROUP / 4);
+        if (t < 64 && s.column == 0 && at < (p.dk + 3) / 4)
+            partial[normaliser_at(s, at)][part] = z[i];
+    }
 }

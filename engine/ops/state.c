@@ -24,6 +24,14 @@ static uint64_t heads_apart(const struct op_call *call, const struct op_candidat
     return every_head(candidate) ? 1 : state_heads(call);
 }
 
+/* Whether items go head by head: the shared memory form, where heads have rows of their own. */
+static bool heads_outer(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct state_params *p = &call->params.state;
+    return !(candidate->need & NEED_SHUFFLE) && !every_head(candidate) &&
+           (p->k_head || p->v_head);
+}
+
 static uint64_t tiles(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct state_params *p = &call->params.state;
@@ -50,10 +58,24 @@ struct range {
 static struct range range_of(const struct op_call *call, const struct op_candidate *candidate,
                              uint64_t first, uint64_t end_item)
 {
-    uint64_t per = tiles(call, candidate), heads = heads_apart(call, candidate);
-    uint64_t low = first / per, high = (end_item - 1) / per;
-    struct range range = {{low / heads, high / heads}, {low % heads, high % heads}};
-    if (range.strips[0] != range.strips[1] || every_head(candidate)) {
+    const struct state_params *p = &call->params.state;
+    uint64_t heads = heads_apart(call, candidate), stretches = p->stretches;
+    uint64_t outer[2] = {first / tiles(call, candidate), (end_item - 1) / tiles(call, candidate)};
+    struct range range;
+    for (uint32_t i = 0; i < 2; i++) {
+        range.strips[i] = outer[i] / heads;
+        range.heads[i] = outer[i] % heads;
+        if (heads_outer(call, candidate)) {
+            range.strips[i] = outer[i] / (stretches * heads) * stretches + outer[i] % stretches;
+            range.heads[i] = outer[i] / stretches % heads;
+        }
+    }
+    if (heads_outer(call, candidate) && outer[0] / stretches != outer[1] / stretches) {
+        range.strips[0] -= range.strips[0] % stretches;
+        range.strips[1] += stretches - 1 - range.strips[1] % stretches;
+    }
+    if (range.strips[0] / stretches != range.strips[1] / stretches || every_head(candidate) ||
+        (!heads_outer(call, candidate) && range.strips[0] != range.strips[1])) {
         range.heads[0] = 0;
         range.heads[1] = state_heads(call) - 1;
     }
@@ -189,8 +211,14 @@ static const struct op_candidate candidates[] = {
      NULL},
     {"lane4", SHADER_state_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 1, 1}, NULL},
     {"levels", SHADER_state_levels, NEED_HINTS, CLASS_TUNED, 128, {0, 0, 0, 8}, shared},
-    {"tile_few", SHADER_state_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
-    {"tile", SHADER_state_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
+    {"tile_few",
+     SHADER_state_tile_few,
+     NEED_SMALL_TEXEL,
+     CLASS_SPARE,
+     128,
+     {1, 16, 2, 0, 16},
+     NULL},
+    {"tile", SHADER_state_tile, NEED_NOTHING, CLASS_ANY, 128, {1, 16, 2, 0, 16}, NULL},
 };
 
 const struct op op_state = {
