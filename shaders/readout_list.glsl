@@ -19,18 +19,10 @@ const uint NO_HEAD = 0xffffffff;
 #ifdef TEXEL
 #include "choose_lane.glsl"
 #else
-// Without shuffles, as route.comp has it.
+#include "choose_plain.glsl"
 void four_logits(uint g, uint h, uint q_at[BATCH], out vec4 r[BATCH])
 {
-    const uvec4 at = g * p.heads + min(h + uvec4(0, 1, 2, 3), uvec4(p.heads - 1));
-    vec4 sum = vec4(ROUTER_B(at.x), ROUTER_B(at.y), ROUTER_B(at.z), ROUTER_B(at.w));
-    for (uint k = 0; k < p.dk4; k++) {
-        const vec4 x = ROUTER_Q(q_at[0] + k);
-        const uvec4 w = at * p.dk4 + k;
-        sum += vec4(dot(x, ROUTER_W(w.x)), dot(x, ROUTER_W(w.y)), dot(x, ROUTER_W(w.z)),
-                    dot(x, ROUTER_W(w.w)));
-    }
-    r[0] = sum;
+    r[0] = four_logits(g, h, q_at[0]);
 }
 #endif
 

@@ -16,21 +16,17 @@ TENSOR_IN(q, ROUTE_Q)
 TENSOR_IN(weight, ROUTE_WEIGHT)
 SMALL_WORDS(bias, ROUTE_BIAS)
 
-// Logits of heads h .. h + 3 for query i of (b, g); past the last head, the last one's again.
-vec4 four_logits(uint bg, uint i, uint h)
+#define ROUTER_Q(i) LOAD(q, ROUTE_Q, i)
+#define ROUTER_W(i) LOAD(weight, ROUTE_WEIGHT, i)
+#define ROUTER_B(i) SMALL_FLOAT(bias, ROUTE_BIAS, i)
+#include "choose_plain.glsl"
+
+// Of query i of (b, g); past the last head, the last one's again.
+vec4 query_logits(uint bg, uint i, uint h)
 {
     if (router == ROUTER_LOGITS) return given_logits(bg * p.queries + p.first_query + i, h);
     const uint b = bg / p.groups, g = bg % p.groups;
-    const uint from = p.q_start + b * p.q_batch + g * p.q_group + i * p.q_row;
-    const uvec4 at = g * p.heads + min(h + uvec4(0, 1, 2, 3), uvec4(p.heads - 1));
-    vec4 r;
-    [[unroll]] for (uint j = 0; j < 4; j++) r[j] = SMALL_FLOAT(bias, ROUTE_BIAS, at[j]);
-    for (uint k = 0; k < p.dk4; k++) {
-        const vec4 x = LOAD(q, ROUTE_Q, from + k);
-        [[unroll]] for (uint j = 0; j < 4; j++)
-            r[j] += dot(x, LOAD(weight, ROUTE_WEIGHT, at[j] * p.dk4 + k));
-    }
-    return r;
+    return four_logits(g, h, p.q_start + b * p.q_batch + g * p.q_group + i * p.q_row);
 }
 
 void main()
@@ -41,11 +37,11 @@ void main()
     if (i >= p.n) return;
     const uint index = bg * p.n + i;
     route_choice choice = no_choice();
-    for (uint h = 0; h < p.heads; h += 4) choose(choice, h, four_logits(bg, i, h));
+    for (uint h = 0; h < p.heads; h += 4) choose(choice, h, query_logits(bg, i, h));
     if (routing == ROUTING_TOP1) {
         store_choice(index, choice);
         return;
     }
     for (uint h = 0; h < p.heads; h += 4)
-        store_probabilities(index, h, choice, four_logits(bg, i, h));
+        store_probabilities(index, h, choice, query_logits(bg, i, h));
 }

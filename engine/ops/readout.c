@@ -6,6 +6,8 @@
 
 enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP };
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
+enum { SORTED_HEADS = 64, SORTED_LEAST = 128, SORTED_MOST = 512 }; /* heads; queries a tile */
+enum { FILLING = 256 };                                            /* groups, of a device */
 
 struct readout_tiles {
     uint64_t queries, rows, columns, heads; /* queries a tile; tiles of rows and of columns */
@@ -17,7 +19,8 @@ static struct readout_tiles tiles_of(const struct op_call *call,
     const struct readout_params *p = &call->params.readout;
     bool lane = candidate->need & NEED_SHUFFLE;
     uint64_t quads = lane ? candidate->group * candidate->tiles[TILE_QUADS] : BLOCK_QUADS;
-    struct readout_tiles t = {.queries = lane ? candidate->tiles[TILE_QUERIES] : BLOCK_QUERIES,
+    uint64_t listed = candidate->tiles[TILE_QUERIES];
+    struct readout_tiles t = {.queries = listed ? listed : BLOCK_QUERIES,
                               .columns = size_div_up(p->dv4, quads),
                               .heads = 1};
     t.rows = size_div_up(p->n, t.queries);
@@ -113,6 +116,18 @@ static bool one_narrow_head(const struct op_call *call, const struct op_candidat
     return one_head(call, candidate) && narrow(call, candidate);
 }
 
+/* Queries sorted by head: one size of tiles for a length, the largest that makes enough groups.
+ * Which one it is changes no bit. */
+static bool sorts(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct readout_params *p = &call->params.readout;
+    uint64_t queries = (uint64_t)p->batch * p->groups * p->n, tile = candidate->tiles[TILE_QUERIES];
+    bool enough = queries >= FILLING * tile || tile == SORTED_LEAST;
+    bool larger = queries >= FILLING * 2 * tile && tile < SORTED_MOST;
+    return call->options[OPTION_ROUTING] == ROUTING_TOP1 && p->heads <= SORTED_HEADS && enough &&
+           !larger;
+}
+
 static struct op_shape_class readout_class(const struct op_call *call)
 {
     const struct readout_params *p = &call->params.readout;
@@ -158,6 +173,9 @@ static const struct op_candidate candidates[] = {
      {4, 1, 256},
      NULL},
     {"lane4", SHADER_readout_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {4, 2, 256}, NULL},
+    {"sorted_512", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 512, 16}, sorts},
+    {"sorted_256", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 256, 16}, sorts},
+    {"sorted_128", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 128, 16}, sorts},
     {"tile_few", SHADER_readout_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_readout_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
