@@ -8,6 +8,7 @@ QUADS_IN(partial, REDUCE_P)
 TENSOR_INOUT(state, REDUCE_S)
 layout(constant_id = ID_OPTION + OPTION_CONTINUE) const uint continued = 0;
 PUSH(reduce_params)
+const uint AT_ONCE = 16; // loads, before the first is used
 
 void main()
 {
@@ -17,7 +18,16 @@ void main()
     const uint to = p.s_start + block * p.s_block + quad;
     vec4 sum = vec4(0);
     if (continued != 0) sum = LOAD(state, REDUCE_S, to);
-    for (uint s = 0; s < p.stretches; s++) {
+    // No condition between the loads and their use: compilers move loads into it, one by one.
+    uint s = 0;
+    for (; s + AT_ONCE <= p.stretches; s += AT_ONCE) {
+        vec4 x[AT_ONCE];
+        [[unroll]] for (uint i = 0; i < AT_ONCE; i++)
+            x[i] = FETCH(partial, REDUCE_P, from + i * p.quads);
+        [[unroll]] for (uint i = 0; i < AT_ONCE; i++) sum += x[i];
+        from += AT_ONCE * p.quads;
+    }
+    for (; s < p.stretches; s++) {
         sum += FETCH(partial, REDUCE_P, from);
         from += p.quads;
     }

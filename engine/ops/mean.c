@@ -2,6 +2,8 @@
 #include "ops/example.h"
 #include "ops/reference.h"
 
+enum { TILE_LANES }; /* invocations that share a quad of columns */
+
 static void mean_reference(const struct op_call *call)
 {
     const struct mean_params *p = &call->params.mean;
@@ -17,10 +19,16 @@ static void mean_reference(const struct op_call *call)
     }
 }
 
+/* Quads of columns that an item has. */
+static uint64_t item_quads(const struct op_candidate *candidate)
+{
+    return candidate->group / candidate->tiles[TILE_LANES];
+}
+
 static uint64_t mean_items(const struct op_call *call, const struct op_candidate *candidate)
 {
     return size_div_up((uint64_t)call->params.mean.batch * call->params.mean.quads,
-                       candidate->group);
+                       item_quads(candidate));
 }
 
 static void mean_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -28,7 +36,7 @@ static void mean_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
 {
     const struct op_call *call = span_call(dispatch);
     const struct mean_params *p = &call->params.mean;
-    uint64_t group = span_candidate(dispatch)->group;
+    uint64_t group = item_quads(span_candidate(dispatch));
     uint64_t quad = 4 * (uint64_t)element_bytes(call->tensors[index].type);
     if (index == MEAN_LENGTHS) {
         span_whole(dispatch, index, begin, end);
@@ -74,8 +82,9 @@ static struct op_shape_class mean_class(const struct op_call *call)
 }
 
 static const struct op_candidate candidates[] = {
-    {"flat_texel", SHADER_mean_texel, NEED_TEXEL, CLASS_CPU, 64, {0}, NULL},
-    {"flat", SHADER_mean, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
+    {"flat_texel", SHADER_mean_texel, NEED_TEXEL, CLASS_CPU, 64, {1}, NULL},
+    {"flat", SHADER_mean, NEED_NOTHING, CLASS_CPU, 64, {1}, NULL},
+    {"lanes", SHADER_mean, NEED_NOTHING, CLASS_ANY, 128, {32}, NULL},
 };
 
 const struct op op_mean = {

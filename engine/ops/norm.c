@@ -97,10 +97,15 @@ static struct op_shape_class norm_class(const struct op_call *call)
     return (struct op_shape_class){.widths = {(p->columns + 3) / 4}};
 }
 
+static bool short_rows(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return call->params.norm.columns <= 16 * candidate->tiles[TILE_LANES];
+}
+
 static const struct op_candidate candidates[] = {
     {"row_per_lane_texel", SHADER_norm_texel, NEED_TEXEL, CLASS_CPU, 64, {1, 4}, NULL},
     {"row_per_lane", SHADER_norm, NEED_NOTHING, CLASS_CPU, 64, {1, 4}, NULL},
-    {"row_per_32", SHADER_norm, NEED_NOTHING, CLASS_TUNED, 64, {32, 1}, NULL}, /* for short rows */
+    {"row_per_32", SHADER_norm, NEED_NOTHING, CLASS_GPU, 64, {32, 1}, short_rows},
     {"row_per_group", SHADER_norm, NEED_NOTHING, CLASS_ANY, 64, {64, 1}, NULL},
 };
 
