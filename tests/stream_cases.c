@@ -45,7 +45,8 @@ bool stream_run(adamra_context *context, const struct attention_case *c, adamra_
     adamra_attention_destroy(attention);
     ck_assert_uint_eq(gpu_memory_used(device), 0);
     if (outcome == ADAMRA_OUT_OF_DEVICE_MEMORY) {
-        ck_assert_ptr_nonnull(strstr(adamra_error(context), "expected"));
+        ck_assert_msg(strstr(adamra_error(context), "expected") != NULL, "%s: %s", c->name,
+                      adamra_error(context));
         ck_assert_ptr_null(strchr(adamra_error(context), '\n'));
         return false;
     }

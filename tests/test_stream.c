@@ -1,5 +1,6 @@
 /* stream: attention that may not take the memory that it needs at once gives the same bits, within
  * what it may take. */
+#include "discrete.h"
 #include "ops/ops.h"
 #include "stream_cases.h"
 #include "suites.h"
@@ -82,17 +83,21 @@ static uint32_t stream_case(adamra_context *context, const struct attention_case
 
 /* ---- bits ---- */
 
-/* All kinds of shapes, either storage type, with memory that the host sees and does not see. */
+/* All kinds of shapes, either storage type, with memory that the host sees, does not see, and has
+ * apart from the device's. */
 START_TEST(pieces_change_no_bit)
 {
     struct random random = random_seed(test_seed() + 40 + (uint64_t)_i);
     adamra_context *context = stream_context(NULL);
+    const bool unified = context->device->features.unified && _i == 0;
     uint32_t count = 0;
+    if (_i > 0)
+        discrete_memory(context->device);
     for (uint32_t i = 0; i < 12; i++) {
         struct attention_case c;
         draw_case(&c, &random, i % 6 == 5 ? "linear" : "adamra");
         spoil_padding(&c);
-        context->device->features.unified = attention_context()->device->features.unified && i % 2;
+        context->device->features.unified = unified && i % 2;
         count += stream_case(context, &c, i % 4 < 2 ? ADAMRA_F32 : ADAMRA_F16);
         attention_case_finish(&c);
     }

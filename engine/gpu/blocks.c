@@ -314,6 +314,16 @@ status gpu_memory_fail(struct gpu_device *device, uint64_t asked, uint32_t heap)
                 (unsigned long long)memory->heap_used[heap]);
 }
 
+/* The size that a block for a request of `size` should have. */
+static uint64_t wanted_bytes(const struct gpu_device *device, uint32_t heap, uint64_t size)
+{
+    const uint64_t total = device->memory->properties.memoryHeaps[heap].size;
+    uint64_t shared = size_min(BLOCK_BYTES, total / HEAP_SHARE);
+    if (device->max_memory)
+        shared = size_min(shared, device->max_memory / TAKEN_SHARE);
+    return size <= shared / BUFFER_SHARE ? shared : size;
+}
+
 /* The size of a new block for a request of `size`; 0 when the heap, an allocation or what may be
  * taken cannot hold it. Drivers for software devices give out more than their heap has, and fail
  * later. */
@@ -323,12 +333,15 @@ static uint64_t block_bytes(const struct gpu_device *device, uint32_t heap, uint
     uint64_t total = memory->properties.memoryHeaps[heap].size;
     uint64_t room = total > memory->heap_used[heap] ? total - memory->heap_used[heap] : 0;
     room = size_min(size_min(room, bytes_allowed(device)), device->limits.allocation_bytes);
-    if (size > room)
-        return 0;
-    uint64_t shared = size_min(BLOCK_BYTES, total / HEAP_SHARE);
-    if (device->max_memory)
-        shared = size_min(shared, device->max_memory / TAKEN_SHARE);
-    return size <= shared / BUFFER_SHARE ? size_min(shared, room) : size;
+    return size > room ? 0 : size_min(wanted_bytes(device, heap, size), room);
+}
+
+/* An empty block counts as free (gpu_memory_free). Under a bound it is not used for a buffer that
+ * would leave much of it to its memory type alone. */
+static bool is_too_large(const struct gpu_device *device, uint32_t heap,
+                         const struct gpu_block *block, uint64_t size)
+{
+    return device->max_memory && is_empty(block) && block->size > wanted_bytes(device, heap, size);
 }
 
 /* ---- ranges of blocks ---- */
@@ -347,7 +360,8 @@ status gpu_range_alloc(struct gpu_device *device, const VkMemoryRequirements *ne
     uint32_t heap = memory->properties.memoryTypes[type].heapIndex;
     if (size <= device->limits.allocation_bytes)
         for (struct gpu_block *block = memory->blocks; block; block = block->next)
-            if (block->type == type && take_range(block, size, alignment, &out->offset)) {
+            if (block->type == type && !is_too_large(device, heap, block, size) &&
+                take_range(block, size, alignment, &out->offset)) {
                 out->block = block;
                 out->size = size;
                 return STATUS_OK;
