@@ -51,7 +51,7 @@ status attention_must_stream(struct adamra_attention *attention, const adamra_at
             continue;
         uint64_t bytes = slot_bytes(&attention->form.slots[i]);
         largest = size_max(largest, bytes);
-        needed += bytes;
+        needed += size_round_up(bytes, STREAM_ALIGNMENT);
     }
     if (planned && !needed)
         return STATUS_OK;
@@ -59,6 +59,8 @@ status attention_must_stream(struct adamra_attention *attention, const adamra_at
     uint64_t free = gpu_memory_free(device);
     if (attention->plan)
         free += plan_scratch_bytes(attention->plan);
+    if (device->max_memory) /* else they are taken from the host's memory */
+        needed += gpu_staging_missing(device);
     *stream = size_max(largest, scratch) > most || needed + scratch > free - free / GAP_SHARE;
     return result;
 }

@@ -66,6 +66,10 @@ bool stream_is_empty(const struct stream_layout *layout, const struct stream_pie
 
 /* ---- stream_graph.c ---- */
 
+/* Tensors start at multiples of this, and buffers have such sizes: any device's alignment of
+ * bindings, and what its memory is given out in. */
+#define STREAM_ALIGNMENT 256
+
 /* The memory of a piece: inputs first. Slots that it does not have are not `used`. */
 struct stream_memory {
     struct slot slots[SLOT_COUNT];

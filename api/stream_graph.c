@@ -2,9 +2,6 @@
 #include "stream.h"
 #include <string.h>
 
-/* Tensors start at multiples of this: any device's alignment of bindings. */
-#define ALIGNMENT 256
-
 /* ---- memory ---- */
 
 static void set_dims(struct slot *slot, uint32_t batch, uint32_t groups, uint64_t heads,
@@ -70,7 +67,7 @@ void stream_memory_init(const struct stream_layout *layout, const struct stream_
             if (!memory->slots[i].used || is_output(i) != outputs)
                 continue;
             memory->offsets[i] = memory->bytes;
-            memory->bytes += size_round_up(slot_bytes(&memory->slots[i]), ALIGNMENT);
+            memory->bytes += size_round_up(slot_bytes(&memory->slots[i]), STREAM_ALIGNMENT);
         }
         if (!outputs)
             memory->input_bytes = memory->bytes;
@@ -94,13 +91,14 @@ static struct attn_shape piece_shape(const struct stream_layout *layout,
 uint64_t stream_state_bytes(const struct stream_layout *layout, const struct stream_piece *piece)
 {
     struct attn_shape shape = piece_shape(layout, piece);
-    return 16 * layout->form->kind->pieces->states(&shape);
+    return size_round_up(16 * layout->form->kind->pieces->states(&shape), STREAM_ALIGNMENT);
 }
 
 uint64_t stream_partial_bytes(const struct stream_layout *layout, const struct stream_piece *piece)
 {
     struct attn_shape shape = piece_shape(layout, piece);
-    return 16 * layout->form->kind->pieces->partials(&shape, &piece->keys);
+    uint64_t bytes = 16 * layout->form->kind->pieces->partials(&shape, &piece->keys);
+    return size_round_up(bytes, STREAM_ALIGNMENT);
 }
 
 static void set_sources(const struct stream_piece *piece, const struct stream_memory *memory,

@@ -88,7 +88,7 @@ static status query_bytes(struct logger *log, const struct stream_layout *layout
     else
         result = plan_measure(log, &graph, &scratch);
     graph_finish(&graph);
-    *bytes = memory.bytes + scratch;
+    *bytes = memory.bytes + size_round_up(scratch, STREAM_ALIGNMENT);
     return result;
 }
 

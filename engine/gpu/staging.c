@@ -73,17 +73,32 @@ error:
     return result;
 }
 
+/* Of a new staging buffer. */
+static uint64_t staging_bytes(const struct gpu_device *device)
+{
+    uint64_t bytes = size_min(STAGING_BYTES, device->limits.allocation_bytes);
+    if (device->max_memory)
+        bytes = size_min(bytes, device->max_memory / TAKEN_SHARE);
+    return size_max(bytes, 1);
+}
+
+uint64_t gpu_staging_missing(const struct gpu_device *device)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(device->memory->staging); i++)
+        if (!device->features.unified && !device->memory->staging[i])
+            bytes += staging_bytes(device);
+    return bytes;
+}
+
 static status get_staging(struct gpu_device *device, enum gpu_direction direction,
                           struct gpu_buffer **out)
 {
     struct gpu_buffer **staging = &device->memory->staging[direction];
-    uint64_t bytes = size_min(STAGING_BYTES, device->limits.allocation_bytes);
-    if (device->max_memory)
-        bytes = size_min(bytes, device->max_memory / TAKEN_SHARE);
     status result = STATUS_OK;
     if (!*staging)
         result = gpu_buffer_make(
-            device, size_max(bytes, 1),
+            device, staging_bytes(device),
             direction == GPU_TO_DEVICE ? GPU_MEMORY_UPLOAD : GPU_MEMORY_READBACK, staging);
     *out = *staging;
     return result;
@@ -123,7 +138,9 @@ status gpu_staging_copy(struct gpu_buffer *buffer, uint64_t offset, uint8_t *dat
 
 void gpu_staging_finish(struct gpu_device *device)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(device->memory->staging); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(device->memory->staging); i++) {
         if (device->memory->staging[i])
             gpu_buffer_release(device->memory->staging[i]);
+        device->memory->staging[i] = NULL;
+    }
 }
