@@ -8,14 +8,23 @@
 
 static char folder[256];
 
-void program_setup(void)
+static void make_folder(void)
 {
     test_folder_make(folder, sizeof(folder));
 }
 
-void program_teardown(void)
+static void remove_folder(void)
 {
     test_folder_remove(folder);
+}
+
+TCase *program_case(const char *name, const char *tags)
+{
+    TCase *tests = tcase_create(name);
+    tcase_set_tags(tests, tags);
+    tcase_set_timeout(tests, 0);
+    tcase_add_checked_fixture(tests, make_folder, remove_folder);
+    return tests;
 }
 
 const char *program_path(const char *name)

@@ -12,9 +12,9 @@ struct outcome {
     char errors[8192];     /* all of it */
 };
 
-/* Makes and removes the folder that programs run in; a fixture of every case. */
-void program_setup(void);
-void program_teardown(void);
+/* A case whose tests run in a folder of their own, without a timeout. Tags: "program", or "" for
+ * the few that are run on every driver. */
+TCase *program_case(const char *name, const char *tags);
 /* Runs `adamra ARGUMENTS` by the shell, in that folder and with an empty standard input unless the
  * arguments redirect it. The outcome lives until the next call. */
 const struct outcome *program_run(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -23,10 +23,11 @@ run_long()
     CK_INCLUDE_TAGS=long run_suites "$lavapipe"
 }
 
+# Nothing compiled is kept there: what starts the program again and again is for lavapipe.
 run_swiftshader()
 {
-    [ -f "$swiftshader" ] || return "$NOT_HERE"
-    CK_EXCLUDE_TAGS=long run_suites "$swiftshader"
+    fetch_swiftshader || return
+    CK_EXCLUDE_TAGS="long program" run_suites "$swiftshader"
 }
 
 run_validated()
@@ -34,9 +35,15 @@ run_validated()
     CK_EXCLUDE_TAGS=long ADAMRA_TEST_VALIDATE=1 run_suites "$lavapipe"
 }
 
-run_short_sanitized()
+# In two parts, beside each other.
+run_sanitized_library()
 {
-    CK_EXCLUDE_TAGS=long run_sanitized
+    build_sanitized && CK_EXCLUDE_TAGS="long program" run_sanitized
+}
+
+run_sanitized_program()
+{
+    build_sanitized && CK_INCLUDE_TAGS=program run_sanitized
 }
 
 run_fuzz_targets()
@@ -60,6 +67,11 @@ compare_with_pytorch()
     /usr/bin/python3 -c 'import torch, numpy' 2>/dev/null || return "$NOT_HERE"
     on_driver "$lavapipe" /usr/bin/python3 samples/pytorch/compare.py --passes core,layer --n 300 \
         --d 16 --d-model 32 --rounds 1 --build "$build"
+}
+
+show_page()
+{
+    on_driver "$lavapipe" bash tests/html.sh "$build/samples/adamra"
 }
 
 # A library that keeps none: what is left are two words of the compiler's.
@@ -87,36 +99,53 @@ use_installed()
     [ -f "$root$prefix/share/man/man1/adamra.1" ]
 }
 
-# Two lanes beside each other: much of the time a driver compiles kernels, on one processor.
-on_lavapipe()
+# In the order in which they are started, by two lanes: the one that is free takes the next. Much of
+# the time a driver compiles kernels, on one processor. What the suites under sanitizers run is
+# compiled by then.
+steps=(
+    "style|bash tests/style.sh"
+    "suites on lavapipe under the validation layer|run_validated"
+    "suites on SwiftShader|run_swiftshader"
+    "build with sanitizers|build_sanitized"
+    "suites under ASan and UBSan|run_sanitized_library"
+    "program under ASan and UBSan|run_sanitized_program"
+    "fuzz targets|run_fuzz_targets"
+    "failures in turn on lavapipe|run_long"
+    "comparison with PyTorch|compare_with_pytorch"
+    "kernels for AMD, compiled only|bash tests/amd.sh $build/tests/amd_kernels"
+    "a benchmark's page in a browser|show_page"
+    "installed copy|use_installed"
+    "no global state|has_no_global_state"
+)
+
+# The number of the next step.
+take_step()
 {
-    step "suites on lavapipe under the validation layer" run_validated
-    # What these run is compiled by now, and they are built by the other lane.
-    step "suites under ASan and UBSan" run_short_sanitized
+    local next=0
+    {
+        flock 8
+        [ ! -f "$logs/next" ] || read -r next <"$logs/next"
+        echo $((next + 1)) >"$logs/next"
+    } 8>"$logs/next.lock"
+    echo "$next"
 }
 
-on_others()
+run_lane()
 {
-    step style bash tests/style.sh
-    step "no global state" has_no_global_state
-    step "build with sanitizers" build_sanitized
-    step "SwiftShader's package" fetch_swiftshader
-    step "suites on SwiftShader" run_swiftshader
-    step "failures in turn on lavapipe" run_long
-    step "fuzz targets" run_fuzz_targets
-    step "kernels for AMD, compiled only" bash tests/amd.sh "$build/tests/amd_kernels"
-    step "a benchmark's page in a browser" on_driver "$lavapipe" bash tests/html.sh \
-        "$build/samples/adamra"
-    step "installed copy" use_installed
-    step "comparison with PyTorch" compare_with_pytorch
+    local next name command
+    while next=$(take_step) && [ "$next" -lt ${#steps[@]} ]; do
+        IFS='|' read -r name command <<<"${steps[$next]}"
+        # shellcheck disable=SC2086 # a command and its arguments
+        step "$name" $command
+    done
 }
 
-rm -f "$logs"/*.result
+rm -f "$logs"/*.result "$logs/next"
 step packages need_basic_packages || exit 1
 find_lavapipe || { echo "there is no lavapipe (mesa-vulkan-drivers)"; exit 1; }
 step build build_tests || exit 1
-on_others &
-on_lavapipe
+run_lane &
+run_lane
 wait
 
 echo

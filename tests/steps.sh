@@ -99,10 +99,14 @@ need_basic_packages()
         glslang-tools libjansson-dev mesa-vulkan-drivers check clang vulkan-validationlayers
 }
 
+# Steps beside each other may ask for it: one builds, the other one waits.
 build_sanitized()
 {
-    CC=clang configure "$PWD/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
-        --buildtype=debugoptimized && meson compile -C "$PWD/build-asan"
+    {
+        flock 7
+        CC=clang configure "$PWD/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
+            --buildtype=debugoptimized && meson compile -C "$PWD/build-asan" adamra_tests
+    } 7>"$logs/sanitized.lock"
 }
 
 run_sanitized()

@@ -212,9 +212,7 @@ END_TEST
 Suite *bench_run_suite(void)
 {
     Suite *suite = suite_create("bench_run");
-    TCase *tests = tcase_create("bench_run");
-    tcase_add_checked_fixture(tests, program_setup, program_teardown);
-    tcase_set_timeout(tests, 300);
+    TCase *tests = program_case("bench_run", "program");
     tcase_add_loop_test(tests, wrong_usage_exits_2, 0, ARRAY_SIZE(wrong));
     tcase_add_test(tests, other_failures_have_their_codes);
     tcase_add_test(tests, help_names_flags_and_presets);

@@ -328,31 +328,25 @@ START_TEST(reports_a_full_disk)
 }
 END_TEST
 
-static TCase *make_case(const char *name)
-{
-    TCase *tests = tcase_create(name);
-    tcase_set_timeout(tests, 0);
-    tcase_add_checked_fixture(tests, program_setup, program_teardown);
-    return tests;
-}
-
 Suite *cli_suite(void)
 {
     Suite *suite = suite_create("cli");
-    TCase *usage = make_case("usage");
+    TCase *usage = program_case("usage", "program");
     tcase_add_test(usage, refuses_wrong_usage);
     tcase_add_test(usage, says_its_help_and_version);
     tcase_add_test(usage, lists_devices);
     tcase_add_test(usage, says_that_there_is_no_device);
     tcase_add_test(usage, reports_a_full_disk);
     suite_add_tcase(suite, usage);
-    TCase *tune = make_case("tune");
+    TCase *tune = program_case("tune", "program");
     tcase_add_test(tune, tune_refuses_wrong_usage);
     tcase_add_test(tune, tune_says_what_it_measured);
     tcase_add_test(tune, an_interrupt_ends_tune);
     suite_add_tcase(suite, tune);
-    TCase *classify = make_case("classify");
-    tcase_add_test(classify, classifies_texts);
+    TCase *texts = program_case("texts", ""); /* once on every driver */
+    tcase_add_test(texts, classifies_texts);
+    suite_add_tcase(suite, texts);
+    TCase *classify = program_case("classify", "program");
     tcase_add_test(classify, prints_inputs_of_all_kinds_in_order);
     tcase_add_test(classify, prints_json);
     tcase_add_test(classify, refuses_bad_texts);

@@ -382,9 +382,7 @@ END_TEST
 Suite *cli_files_suite(void)
 {
     Suite *suite = suite_create("cli_files");
-    TCase *files = tcase_create("files");
-    tcase_set_timeout(files, 0);
-    tcase_add_checked_fixture(files, program_setup, program_teardown);
+    TCase *files = program_case("files", "program");
     tcase_add_test(files, attends_as_the_golden_files_say);
     tcase_add_test(files, streams_what_does_not_fit);
     tcase_add_test(files, says_which_head_was_chosen);

@@ -1,8 +1,10 @@
 /* submit_api: submissions, progress and cancelling as a program meets them. */
+#include "api/context.h"
 #include "api/model.h"
 #include "attention_cases.h"
 #include "model_cases.h"
 #include "program.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,23 +25,52 @@ static int watch_progress(void *user, double done)
     return ++watch->calls == watch->cancel_at;
 }
 
-static adamra_context *open_context(double max_submit_ms, struct watch *watch)
+/* One context for all, so that kernels are compiled once. */
+static adamra_context *context;
+static struct watch watch;
+
+static adamra_context *open_bounded(double max_submit_ms)
 {
     adamra_context_params params = test_context_params();
-    adamra_context *context;
+    adamra_context *opened;
     params.log = NULL;
     params.max_submit_ms = max_submit_ms;
-    params.progress = watch ? watch_progress : NULL;
-    params.user = watch;
-    ck_assert_int_eq(adamra_context_create(&params, &context), ADAMRA_OK);
-    return context;
+    params.progress = watch_progress;
+    params.user = &watch;
+    ck_assert_int_eq(adamra_context_create(&params, &opened), ADAMRA_OK);
+    return opened;
 }
 
-static void close_context(adamra_context *context)
+static void open_context(void)
+{
+    context = open_bounded(NO_TIME);
+}
+
+static void close_context(void)
 {
     ck_assert_uint_eq(adamra_validation_errors(context), 0);
     adamra_context_destroy(context);
 }
+
+/* As if it had been opened so, with nothing measured yet. */
+static void set_bound(double max_submit_ms)
+{
+    context->device->max_submit_ms = max_submit_ms;
+    context->device->operations_per_ms = 0;
+    watch = (struct watch){0};
+}
+
+START_TEST(a_context_has_the_bound)
+{
+    adamra_context *whole = open_bounded(-1), *usual = open_bounded(0);
+    ck_assert(isinf(whole->device->max_submit_ms));
+    ck_assert_double_eq(usual->device->max_submit_ms, 100);
+    ck_assert_double_eq(context->device->max_submit_ms, NO_TIME);
+    ck_assert_double_eq(context->device->operations_per_ms, 0);
+    adamra_context_destroy(whole);
+    adamra_context_destroy(usual);
+}
+END_TEST
 
 /* ---- attention ---- */
 
@@ -65,23 +96,22 @@ START_TEST(attention_does_not_depend_on_submissions)
     struct random random = random_seed(test_seed() + 9);
     struct attention_case c;
     struct attention_result expected, found;
-    struct watch watch = {0};
     adamra_timing timing;
-    adamra_context *whole = open_context(-1, NULL), *cut = open_context(NO_TIME, &watch);
     draw_case(&c, kinds[_i], &random);
     attention_result_init(&expected, &c);
     attention_result_init(&found, &c);
-    attention_case_run(whole, &c, ADAMRA_F32, &expected, &timing);
+    set_bound(INFINITY);
+    attention_case_run(context, &c, ADAMRA_F32, &expected, &timing);
     ck_assert_uint_eq(timing.submissions, 1);
-    attention_case_run(cut, &c, ADAMRA_F32, &found, &timing);
+    ck_assert_uint_eq(watch.calls, 0);
+    set_bound(NO_TIME);
+    attention_case_run(context, &c, ADAMRA_F32, &found, &timing);
     ck_assert_uint_gt(timing.submissions, 2);
     ck_assert_uint_eq(watch.calls, timing.submissions - 1);
     ck_assert(!memcmp(expected.y, found.y, attention_case_outputs(&c) * sizeof(float)));
     attention_result_finish(&expected);
     attention_result_finish(&found);
     attention_case_finish(&c);
-    close_context(whole);
-    close_context(cut);
 }
 END_TEST
 
@@ -90,9 +120,9 @@ START_TEST(cancelled_attention_runs_again)
     struct random random = random_seed(test_seed() + 10);
     struct attention_case c;
     struct attention_result result;
-    struct watch watch = {.cancel_at = 2};
-    adamra_context *context = open_context(NO_TIME, &watch);
     adamra_attention *attention;
+    set_bound(NO_TIME);
+    watch.cancel_at = 2;
     draw_case(&c, kinds[_i], &random);
     attention_result_init(&result, &c);
     adamra_attention_io io = attention_case_io(&c, &result);
@@ -109,7 +139,6 @@ START_TEST(cancelled_attention_runs_again)
     adamra_attention_destroy(attention);
     attention_result_finish(&result);
     attention_case_finish(&c);
-    close_context(context);
 }
 END_TEST
 
@@ -119,10 +148,9 @@ END_TEST
 START_TEST(model_says_how_far_it_is)
 {
     struct model_cases cases = model_cases_load(test_path("golden/langid_cases.safetensors"));
-    struct watch watch = {0};
-    adamra_context *context = open_context(_i ? NO_TIME : -1, &watch);
     adamra_model *model;
     adamra_timing timing;
+    set_bound(_i ? NO_TIME : INFINITY);
     ck_assert(!adamra_model_load(context, SAMPLES_DIR "/models/langid", NULL, &model));
     if (_i == 0)
         model->slice_bytes = 1; /* a row at a time */
@@ -140,7 +168,6 @@ START_TEST(model_says_how_far_it_is)
                                 cases.logits, NULL));
     adamra_model_destroy(model);
     model_cases_finish(&cases);
-    close_context(context);
 }
 END_TEST
 
@@ -183,12 +210,13 @@ Suite *submit_api_suite(void)
 {
     Suite *suite = suite_create("submit_api");
     TCase *library = tcase_create("library");
+    tcase_add_unchecked_fixture(library, open_context, close_context);
+    tcase_add_test(library, a_context_has_the_bound);
     tcase_add_loop_test(library, attention_does_not_depend_on_submissions, 0, ARRAY_SIZE(kinds));
     tcase_add_loop_test(library, cancelled_attention_runs_again, 0, ARRAY_SIZE(kinds));
     tcase_add_loop_test(library, model_says_how_far_it_is, 0, 2);
     suite_add_tcase(suite, library);
-    TCase *program = tcase_create("program");
-    tcase_add_checked_fixture(program, program_setup, program_teardown);
+    TCase *program = program_case("program", "program");
     tcase_add_test(program, program_bounds_submissions);
     suite_add_tcase(suite, program);
     return suite;
