@@ -20,6 +20,7 @@ struct attention_case {
     float *y;
     int32_t *head; /* top1 */
     float *prob;   /* top1 */
+    bool *missing; /* drawn: whether those three are still to be made, by the first comparison */
     bool no_route; /* runs do not ask for head and prob */
 };
 
@@ -41,8 +42,8 @@ struct attention_error {
 /* Names of the cases in tests/golden; NULL ends the list. */
 extern const char *const golden_names[];
 void attention_case_load(struct attention_case *attention, const char *name);
-/* Fills the inputs for params (sizes set, rates in `rates`) with normal numbers, and what the
- * oracle expects. ragged: with lengths, one of them 0 where there are several rows. */
+/* Fills the inputs for params (sizes set, rates in `rates`) with normal numbers. ragged: with
+ * lengths, one of them 0 where there are several rows. */
 void attention_case_draw(struct attention_case *attention, struct random *random, bool ragged);
 /* Small random sizes and options of a kind, drawn as above. */
 void attention_case_random(struct attention_case *attention, struct random *random,
@@ -78,7 +79,7 @@ void attention_case_check(const struct attention_case *attention, adamra_type ty
 adamra_context *attention_context(void);
 
 /* attention_oracle.c: fills y, head, prob from the inputs, as the specification writes it. */
-void attention_oracle(struct attention_case *attention);
+void attention_oracle(const struct attention_case *attention);
 /* Router logits of query i of (b, g), in double. */
 void attention_logits(const struct attention_case *attention, uint32_t b, uint32_t g, uint32_t i,
                       double logits[ADAMRA_MAX_HEADS]);

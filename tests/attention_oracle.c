@@ -104,7 +104,7 @@ void attention_logits(const struct attention_case *c, uint32_t b, uint32_t g, ui
 }
 
 /* Weight of every head for a query; records the choice for top1. */
-static void route(struct attention_case *c, const uint32_t at[3], uint32_t i, double *weights)
+static void route(const struct attention_case *c, const uint32_t at[3], uint32_t i, double *weights)
 {
     const adamra_attention_params *p = &c->params;
     uint32_t best = 0;
@@ -125,7 +125,7 @@ static void route(struct attention_case *c, const uint32_t at[3], uint32_t i, do
     }
 }
 
-static void oracle_multires(struct attention_case *c, uint32_t b, uint32_t g, uint32_t length,
+static void oracle_multires(const struct attention_case *c, uint32_t b, uint32_t g, uint32_t length,
                             uint32_t queries)
 {
     const adamra_attention_params *p = &c->params;
@@ -216,7 +216,7 @@ static void attend(const struct attention_case *c, const uint32_t at[3], uint32_
     }
 }
 
-static void oracle_softmax(struct attention_case *c, uint32_t b, uint32_t g, uint32_t length,
+static void oracle_softmax(const struct attention_case *c, uint32_t b, uint32_t g, uint32_t length,
                            uint32_t queries)
 {
     const uint32_t at[3] = {b, g, 0};
@@ -232,7 +232,7 @@ static void oracle_softmax(struct attention_case *c, uint32_t b, uint32_t g, uin
     free(allowed);
 }
 
-void attention_oracle(struct attention_case *c)
+void attention_oracle(const struct attention_case *c)
 {
     const adamra_attention_params *p = &c->params;
     for (uint32_t b = 0; b < p->batch; b++)

@@ -23,16 +23,17 @@ run_long()
     CK_INCLUDE_TAGS=long run_suites "$lavapipe"
 }
 
-# Nothing compiled is kept there: what starts the program again and again is for lavapipe.
+# Nothing compiled is kept there, where the program compiles its kernels each time that it starts.
 run_swiftshader()
 {
     fetch_swiftshader || return
     CK_EXCLUDE_TAGS="long program" run_suites "$swiftshader"
 }
 
+# The layer sees nothing of a program that is started; that is run under sanitizers.
 run_validated()
 {
-    CK_EXCLUDE_TAGS=long ADAMRA_TEST_VALIDATE=1 run_suites "$lavapipe"
+    CK_EXCLUDE_TAGS="long program" ADAMRA_TEST_VALIDATE=1 run_suites "$lavapipe"
 }
 
 # In two parts, beside each other.

@@ -6,6 +6,17 @@
 #include "base/base.h"
 #include "suites.h"
 
+/* Of examples that differ by their numbers only, a few do under ASan: kernels are not what it sees,
+ * and those with barriers take several times as long. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EXAMPLES(usual, few) (few)
+#endif
+#endif
+#ifndef EXAMPLES
+#define EXAMPLES(usual, few) (usual)
+#endif
+
 /* ADAMRA_TEST_SEED, else a fixed number; printed once. */
 uint64_t test_seed(void);
 /* TESTS_DIR/name, static storage that lives until the fourth next call. */

@@ -9,7 +9,7 @@
 
 /* Of each kind. A device compiles kernels for many of them. */
 #define RANDOM_REFERENCE_CASES 40
-#define RANDOM_DEVICE_CASES    10
+#define RANDOM_DEVICE_CASES    EXAMPLES(10, 4)
 
 static const char *const kinds[] = {"adamra", "linear", "softmax", "bigbird"};
 

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define CASES 8 /* with the same options: each kernel is compiled once */
+#define CASES EXAMPLES(8, 3) /* with the same options: each kernel is compiled once */
 
 /* ---- every op, every candidate ---- */
 

@@ -176,9 +176,13 @@ Suite *stream_suite(void)
     Suite *suite = suite_create("stream");
     TCase *runs = tcase_create("runs");
     tcase_set_timeout(runs, 600);
-    tcase_add_loop_test(runs, pieces_change_no_bit, 0, 3);
+    tcase_add_loop_test(runs, pieces_change_no_bit, 0, 2);
     tcase_add_test(runs, every_kernel_can_be_cut);
     tcase_add_test(runs, lengths_of_zero_give_zeros);
     suite_add_tcase(suite, runs);
+    TCase *more = tcase_create("more");
+    tcase_set_tags(more, "long");
+    tcase_add_loop_test(more, pieces_change_no_bit, 2, 4);
+    suite_add_tcase(suite, more);
     return suite;
 }
