@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUNS 200
+#define RUNS EXAMPLES(200, 100)
 
 #define MODEL "golden/encoder_adamra"
 
