@@ -173,9 +173,9 @@ static const struct op_candidate candidates[] = {
      {4, 1, 256},
      NULL},
     {"lane4", SHADER_readout_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {4, 2, 256}, NULL},
-    {"sorted_512", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 512, 16}, sorts},
-    {"sorted_256", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 256, 16}, sorts},
-    {"sorted_128", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 128, 16}, sorts},
+    {"sorted_512", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 512, 8}, sorts},
+    {"sorted_256", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 256, 8}, sorts},
+    {"sorted_128", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 128, 8}, sorts},
     {"tile_few", SHADER_readout_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_readout_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };

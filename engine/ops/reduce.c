@@ -101,7 +101,7 @@ static struct op_shape_class reduce_class(const struct op_call *call)
 
 static const struct op_candidate candidates[] = {
     {"flat_texel", SHADER_reduce_texel, NEED_TEXEL, CLASS_CPU, 64, {0}, NULL},
-    {"flat", SHADER_reduce, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
+    {"flat", SHADER_reduce, NEED_NOTHING, CLASS_ANY, 32, {0}, NULL},
 };
 
 const struct op op_reduce = {
