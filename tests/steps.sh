@@ -114,10 +114,9 @@ run_sanitized()
     local library
     # The tests also ask for more memory than there is, which malloc answers with NULL.
     # A driver that is unloaded at the end cannot be named in a report and so not be told from the
-    # engine: it is kept loaded. On one thread it does the same in less: each group of a kernel with
-    # barriers allocates and frees what ASan maps and unmaps, which stops the other threads.
+    # engine: it is kept loaded.
     library=$(sed -n 's/.*"library_path": *"\(.*\)".*/\1/p' "$lavapipe")
-    LD_PRELOAD=$library LP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1 \
+    LD_PRELOAD=$library ASAN_OPTIONS=allocator_may_return_null=1 \
         UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt:print_suppressions=0 \
         on_driver "$lavapipe" "$PWD/build-asan/tests/adamra_tests"
