@@ -212,16 +212,6 @@ struct readout_params {
     uint first_query, queries; /* queries: rows of LOGITS a (b, g) */
 };
 
-/* Y[b] = mean of X[b][0 .. L_b), 0 where L_b = 0 */
-#define MEAN_X       0
-#define MEAN_LENGTHS 1 /* u32 [B] */
-#define MEAN_Y       2
-struct mean_params {
-    item_range items;
-    uint batch, n, quads;
-    uint x_batch, x_row, y_row; /* quads */
-};
-
 /* y_i = softmax(scale * q_i k^T) v over keys t < L_b, online; 0 where it sees none or i >= N_b. Q
  * and Y start at 0: their starts would not fit.
  * sparse: each block of `block` queries sees runs of keys [first, end) only, which ascend and are
@@ -281,7 +271,6 @@ PARAMS_CHECK(state_params)
 PARAMS_CHECK(reduce_params)
 PARAMS_CHECK(route_params)
 PARAMS_CHECK(readout_params)
-PARAMS_CHECK(mean_params)
 PARAMS_CHECK(softmax_params)
 PARAMS_CHECK(repack_params)
 PARAMS_CHECK(bench_params)

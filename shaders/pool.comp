@@ -1,11 +1,14 @@
 #version 450
 // Y_l[b][j] = pool of X[b][j*rate_l .. min((j+1)*rate_l, L_b)); 0 from segment ceil(L_b / rate_l)
 // on. An invocation makes one segment of the last level, of one quad of columns, and those of the
-// levels before that it consists of: X is read once.
+// levels before that it consists of: X is read once. LANES of them share a segment where it is long
+// and the only level.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
-#include "flat.glsl"
 
+layout(local_size_x_id = ID_GROUP) in;
+layout(constant_id = ID_GROUP) const uint GROUP = 64;
+layout(constant_id = ID_TILE + 0) const uint LANES = 1; // a power of two that divides GROUP
 layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
 layout(constant_id = ID_OPTION + OPTION_LEVELS) const uint levels = 1;
 layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
@@ -17,6 +20,9 @@ TENSOR_OUT(y1, POOL_Y + 1)
 TENSOR_OUT(y2, POOL_Y + 2)
 MOMENTS_IN(moments, POOL_MOMENTS)
 PUSH(pool_params)
+const uint WIDTH = GROUP / LANES; // elements of an item
+const uint AT_ONCE = 4;           // rows that a lane loads, before it uses the first
+shared vec4 parts[LANES > 1 ? GROUP : 1];
 
 // Sums or largest of the rows so far, of `count` of them that are valid.
 struct pooled {
@@ -63,13 +69,52 @@ pooled pool_rows(uint at, uint m_at, uint first, uint valid)
     return a;
 }
 
+vec4 pool_two(vec4 x, vec4 y) { return pooling == POOLING_MAX ? max(x, y) : x + y; }
+
+// Rows lane, lane + LANES ... of `count`; 0, or the first row, where there is none.
+vec4 pool_lane(uint at, uint m_at, uint lane, uint count)
+{
+    vec4 sum = vec4(0);
+    if (pooling == POOLING_MAX && count > 0) sum = read_row(at, m_at);
+    uint r = lane;
+    for (; r + (AT_ONCE - 1) * LANES < count; r += AT_ONCE * LANES) {
+        vec4 x[AT_ONCE];
+        [[unroll]] for (uint i = 0; i < AT_ONCE; i++)
+            x[i] = read_row(at + (r + i * LANES) * p.x_row, m_at + r + i * LANES);
+        [[unroll]] for (uint i = 0; i < AT_ONCE; i++) sum = pool_two(sum, x[i]);
+    }
+    for (; r < count; r += LANES) sum = pool_two(sum, read_row(at + r * p.x_row, m_at + r));
+    return sum;
+}
+
+void share_segment(uint b, uint j, uint quad, uint valid, bool inside)
+{
+    const uint t = gl_LocalInvocationIndex, lane = t / WIDTH, first = j * p.rates[0];
+    const uint count = min(p.rates[0], valid - min(valid, first));
+    const uint at = b * p.x_batch + first * p.x_row + quad;
+    parts[t] = pool_lane(at, b * p.m_batch + first, lane, count);
+    barrier();
+    for (uint step = LANES / 2; step > 0; step /= 2) {
+        if (lane < step) parts[t] = pool_two(parts[t], parts[t + step * WIDTH]);
+        barrier();
+    }
+    if (lane == 0 && inside) store_segment(0, b, j, quad, pooled(parts[t], count));
+}
+
 void main()
 {
     const uint top = levels - 1;
-    BEGIN_ELEMENT(index, p.batch * p.segments[top] * p.quads);
-    const uint quad = index % p.quads, row = index / p.quads;
+    BEGIN_ITEM(item);
+    const uint elements = p.batch * p.segments[top] * p.quads;
+    const uint place = item * WIDTH + gl_LocalInvocationIndex % WIDTH;
+    const uint index = min(place, elements - 1), quad = index % p.quads, row = index / p.quads;
     const uint j = row % p.segments[top], b = row / p.segments[top];
     const uint valid = min(SMALL_WORD(lengths, POOL_LENGTHS, b), p.segments[0] * p.rates[0]);
+    if (LANES > 1) {
+        share_segment(b, j, quad, valid, place < elements);
+        return;
+    }
+    if (place >= elements) return;
     const uint first = j * p.rates[top], end = first + p.rates[top];
     pooled upper[POOL_LEVELS];
     uint segment[POOL_LEVELS], rows[POOL_LEVELS]; // of upper: its number, rows so far

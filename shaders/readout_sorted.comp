@@ -1,9 +1,9 @@
 #version 450
 // y_i = prob_i * phi(q_i)^T S_h / (phi(q_i)^T z_h + eps) for the head h that query i reads. GPU
-// form of top-1 routing: the invocations bring the queries of a tile together by head and make, head by
-// head, blocks of BLOCK queries x 64 columns, so that a query costs what its own head takes. A step
-// is DEEP quads of a block's features: while one is multiplied, the next one is put into shared
-// memory, and the one after that is loaded.
+// form of top-1 routing: the invocations bring the queries of a tile together by head and make, head
+// by head, blocks of BLOCK queries x 64 columns, so that a query costs what its own head takes. A
+// step is DEEP quads of a block's features: while one is multiplied, the next one is put into
+// shared memory, and the one after that is loaded.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "readout.glsl"

@@ -37,19 +37,19 @@ START_TEST(graph_grows)
     graph_init(&graph);
     for (uint32_t i = 0; i < 100; i++) {
         ck_assert_uint_eq(graph_add_tensor(&graph, "t", ELEMENT_F16, i, GRAPH_BOUND), i);
-        struct graph_call *call = graph_add_call(&graph, &op_mean);
+        struct graph_call *call = graph_add_call(&graph, &op_embed);
         ck_assert_uint_eq(call->tensors[OP_MAX_TENSORS - 1], NO_TENSOR);
-        ck_assert_uint_eq(call->params.mean.n, 0);
-        call->params.mean.n = i;
+        ck_assert_uint_eq(call->params.embed.n, 0);
+        call->params.embed.n = i;
         call->tensors[0] = i;
     }
     ck_assert_int_eq(graph_status(&graph), STATUS_OK);
     ck_assert_uint_eq(graph.call_count, 100);
-    ck_assert_uint_eq(graph.calls[3].params.mean.n, 3);
+    ck_assert_uint_eq(graph.calls[3].params.embed.n, 3);
     ck_assert_uint_eq(graph.tensors[99].elements, 99);
     graph.state = STATUS_OUT_OF_HOST_MEMORY; /* as after a failed allocation */
     ck_assert_uint_eq(graph_add_tensor(&graph, "t", ELEMENT_F16, 1, GRAPH_BOUND), NO_TENSOR);
-    graph_add_call(&graph, &op_mean)->params.mean.n = 1;
+    graph_add_call(&graph, &op_embed)->params.embed.n = 1;
     ck_assert_uint_eq(graph.call_count, 100);
     ck_assert_int_eq(graph_status(&graph), STATUS_OUT_OF_HOST_MEMORY);
     graph_finish(&graph);

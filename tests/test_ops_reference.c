@@ -314,13 +314,14 @@ START_TEST(mean)
 {
     float x[] = {1, 2, 3, 4, 5, 6, 7, 8, 1, 1, 1, 1, 2, 2, 2, 2}, y[8];
     uint32_t lengths[] = {2, 0};
-    struct op_call call = {.op = &op_mean};
-    call.params.mean =
-        (struct mean_params){.batch = 2, .n = 2, .quads = 1, .x_batch = 2, .x_row = 1, .y_row = 1};
-    call.tensors[MEAN_X] = FLOATS(x);
-    call.tensors[MEAN_LENGTHS] = WORDS(lengths);
-    call.tensors[MEAN_Y] = FLOATS(y);
-    op_mean.reference(&call);
+    struct op_call call = {.op = &op_pool, .options = {[OPTION_LEVELS] = 1}};
+    call.params.pool = (struct pool_params){
+        .batch = 2, .quads = 1, .x_batch = 2, .x_row = 1, .y_row = 1, .rates = {2}};
+    call.params.pool.segments[0] = call.params.pool.y_batch[0] = 1;
+    call.tensors[POOL_X] = FLOATS(x);
+    call.tensors[POOL_LENGTHS] = WORDS(lengths);
+    call.tensors[POOL_Y] = FLOATS(y);
+    op_pool.reference(&call);
     EXPECT(y, 3, 4, 5, 6, 0, 0, 0, 0);
 }
 END_TEST

@@ -144,7 +144,7 @@ static uint32_t pool_levels(const uint32_t *rates, uint32_t count)
 }
 
 static void add_pool(struct builder *builder, struct rows x, const uint32_t *rates, uint32_t levels,
-                     struct rows *pooled)
+                     const struct rows *pooled)
 {
     struct pool_params params = {.batch = builder->batch,
                                  .quads = x.quads,
@@ -157,7 +157,6 @@ static void add_pool(struct builder *builder, struct rows x, const uint32_t *rat
         params.rates[level] = rates[level];
         params.segments[level] = segments;
         params.y_batch[level] = segments * x.quads;
-        pooled[level] = add_scratch(builder, "pooled", builder->batch * segments, x.quads);
     }
     struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_pool);
     call->params.pool = params;
@@ -177,6 +176,10 @@ void step_pool(struct builder *builder, struct rows x, const uint32_t *rates, ui
 {
     for (uint32_t done = 0; done < count;) {
         uint32_t levels = pool_levels(&rates[done], count - done);
+        for (uint32_t i = done; i < done + levels; i++)
+            pooled[i] = add_scratch(builder, "pooled",
+                                    builder->batch * (uint32_t)size_div_up(builder->n, rates[i]),
+                                    x.quads);
         add_pool(builder, x, &rates[done], levels, &pooled[done]);
         done += levels;
     }
@@ -185,15 +188,6 @@ void step_pool(struct builder *builder, struct rows x, const uint32_t *rates, ui
 struct rows step_mean(struct builder *builder, struct rows x)
 {
     struct rows y = add_rows(builder, "mean", ELEMENT_F32, builder->batch, x.quads, GRAPH_SCRATCH);
-    struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_mean);
-    call->params.mean = (struct mean_params){.batch = builder->batch,
-                                             .n = builder->n,
-                                             .quads = x.quads,
-                                             .x_batch = builder->n * x.quads,
-                                             .x_row = x.quads,
-                                             .y_row = y.quads};
-    call->tensors[MEAN_X] = x.tensor;
-    call->tensors[MEAN_LENGTHS] = builder->encoder->lengths;
-    call->tensors[MEAN_Y] = y.tensor;
+    add_pool(builder, x, &builder->n, 1, &y);
     return y;
 }

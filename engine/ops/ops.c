@@ -9,7 +9,7 @@
 
 const struct op *const op_list[] = {
     &op_linear, &op_norm,    &op_embed, &op_pool,    &op_state,  &op_reduce,
-    &op_route,  &op_readout, &op_mean,  &op_softmax, &op_repack,
+    &op_route,  &op_readout, &op_softmax, &op_repack,
 };
 const uint32_t op_count = ARRAY_SIZE(op_list);
 

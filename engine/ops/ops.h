@@ -40,7 +40,6 @@ union op_params {
     struct reduce_params reduce;
     struct route_params route;
     struct readout_params readout;
-    struct mean_params mean;
     struct softmax_params softmax;
     struct repack_params repack;
 };
@@ -137,7 +136,7 @@ struct op_dispatch {
 };
 
 extern const struct op op_linear, op_norm, op_embed, op_pool, op_state, op_reduce, op_route,
-    op_readout, op_mean, op_softmax, op_repack;
+    op_readout, op_softmax, op_repack;
 extern const struct op *const op_list[];
 extern const uint32_t op_count;
 const struct op *op_find(const char *name); /* NULL when there is none */

@@ -4,6 +4,9 @@
 #include "ops/example.h"
 #include <math.h>
 
+enum { TILE_LANES };        /* invocations that share a segment */
+enum { LONG_SEGMENT = 64 }; /* rows from which on they do, on GPUs */
+
 static uint32_t top_level(const struct op_call *call)
 {
     return call->options[OPTION_LEVELS] - 1;
@@ -56,11 +59,17 @@ static void pool_reference(const struct op_call *call)
                 pool_segment(call, level, b, j);
 }
 
+/* Quads of segments of the last level that an item makes. */
+static uint64_t item_elements(const struct op_candidate *candidate)
+{
+    return candidate->group / candidate->tiles[TILE_LANES];
+}
+
 static uint64_t pool_items(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct pool_params *p = &call->params.pool;
     uint64_t segments = p->segments[top_level(call)];
-    return size_div_up(p->batch * segments * p->quads, candidate->group);
+    return size_div_up(p->batch * segments * p->quads, item_elements(candidate));
 }
 
 static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -68,7 +77,7 @@ static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
 {
     const struct op_call *call = span_call(dispatch);
     const struct pool_params *p = &call->params.pool;
-    uint64_t group = span_candidate(dispatch)->group, top = p->rates[top_level(call)];
+    uint64_t group = item_elements(span_candidate(dispatch)), top = p->rates[top_level(call)];
     uint64_t segments = p->segments[top_level(call)], last = p->batch * segments - 1;
     uint64_t low = size_min(first * group / p->quads, last);
     uint64_t high = size_min((end_item * group - 1) / p->quads, last);
@@ -114,11 +123,13 @@ static void pool_cost(const struct op_call *call, double *operations, double *by
 static void pool_example(struct random *random, enum element_type type, struct op_call *call)
 {
     struct pool_params *p = &call->params.pool;
-    uint32_t rate = example_rows(random, 9), rows = rate * example_rows(random, 60);
+    bool is_long = example_chance(random, 4);
+    uint32_t rate = is_long ? random_between(random, 1, 300) : example_rows(random, 9);
+    uint32_t rows = rate * example_rows(random, is_long ? 3 : 60);
     p->batch = random_between(random, 1, 3);
     p->quads = example_quads(random);
     call->options[OPTION_POOLING] = random_between(random, POOLING_MEAN, POOLING_MAX);
-    call->options[OPTION_LEVELS] = random_between(random, 1, POOL_LEVELS);
+    call->options[OPTION_LEVELS] = is_long ? 1 : random_between(random, 1, POOL_LEVELS);
     p->x_row = p->quads + random_between(random, 0, 2);
     p->y_row = p->quads + random_between(random, 0, 2);
     p->x_batch = rows * p->x_row + random_between(random, 0, 2);
@@ -143,16 +154,24 @@ static void pool_prepare(struct random *random, const struct op_call *call)
     example_lengths(random, &call->tensors[POOL_LENGTHS], p->segments[0] * p->rates[0]);
 }
 
+/* One level of long segments. */
+static bool long_segments(const struct op_call *call, const struct op_candidate *candidate)
+{
+    (void)candidate;
+    return call->options[OPTION_LEVELS] == 1 && call->params.pool.rates[0] >= LONG_SEGMENT;
+}
+
 static struct op_shape_class pool_class(const struct op_call *call)
 {
     const struct pool_params *p = &call->params.pool;
-    return (struct op_shape_class){.widths = {p->quads}};
+    return (struct op_shape_class){.widths = {p->quads}, .kind = long_segments(call, NULL)};
 }
 
 static const struct op_candidate candidates[] = {
-    {"flat_texel", SHADER_pool_texel, NEED_TEXEL, CLASS_CPU, 64, {0}, NULL},
-    {"flat_few", SHADER_pool_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {0}, NULL},
-    {"flat", SHADER_pool, NEED_NOTHING, CLASS_ANY, 64, {0}, NULL},
+    {"flat_texel", SHADER_pool_texel, NEED_TEXEL, CLASS_CPU, 64, {1}, NULL},
+    {"lanes", SHADER_pool, NEED_NOTHING, CLASS_GPU, 128, {32}, long_segments},
+    {"flat_few", SHADER_pool_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {1}, NULL},
+    {"flat", SHADER_pool, NEED_NOTHING, CLASS_ANY, 64, {1}, NULL},
 };
 
 const struct op op_pool = {

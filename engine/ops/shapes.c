@@ -209,19 +209,23 @@ static void fill_embed(const struct op_shape *shape, enum element_type type, uin
     example_tensor(call, EMBED_X, type, (uint64_t)rows * shape->a);
 }
 
+/* One segment a batch row. */
 static void fill_mean(const struct op_shape *shape, enum element_type type, uint32_t rows,
                       struct op_call *call)
 {
     uint32_t quads = shape->a / 4, n = rows / BATCH;
-    call->params.mean = (struct mean_params){.batch = BATCH,
-                                             .n = n,
+    call->options[OPTION_LEVELS] = 1;
+    call->params.pool = (struct pool_params){.batch = BATCH,
                                              .quads = quads,
                                              .x_batch = n * quads,
                                              .x_row = quads,
-                                             .y_row = quads};
-    example_tensor(call, MEAN_X, type, (uint64_t)rows * shape->a);
-    example_tensor(call, MEAN_LENGTHS, ELEMENT_U32, BATCH);
-    example_tensor(call, MEAN_Y, ELEMENT_F32, (uint64_t)BATCH * shape->a);
+                                             .y_row = quads,
+                                             .rates = {n},
+                                             .segments = {1},
+                                             .y_batch = {quads}};
+    example_tensor(call, POOL_X, type, (uint64_t)rows * shape->a);
+    example_tensor(call, POOL_LENGTHS, ELEMENT_U32, BATCH);
+    example_tensor(call, POOL_Y, ELEMENT_F32, (uint64_t)BATCH * shape->a);
 }
 
 const struct op_shape op_shapes[] = {
@@ -246,7 +250,7 @@ const struct op_shape op_shapes[] = {
     {&op_readout, "dk 64, dv 64, none", 64, 64, ROUTING_NONE, 65536, fill_readout},
     {&op_reduce, "dk 64, dv 64", 64, 64, 0, 1024, fill_reduce},
     {&op_embed, "columns 96", 96, 0, 0, 65536, fill_embed},
-    {&op_mean, "columns 96", 96, 0, 0, 65536, fill_mean},
+    {&op_pool, "columns 96, of all rows", 96, 0, 0, 65536, fill_mean},
     {&op_route, "logits", 0, 0, ROUTER_LOGITS, 65536, fill_route},
 };
 const uint32_t op_shape_count = ARRAY_SIZE(op_shapes);
