@@ -15,8 +15,16 @@ shared float made_prob[TILE];                              // of each query of t
 
 uint head_end(uint h) { return head_stop[h]; }
 
+// Queries of a tile: as many as leave FILL tiles. readout.c has the same.
+uint tile_size()
+{
+    uint size = 128;
+    while (size < TILE && p.batch * p.groups * (p.n / (2 * size)) >= FILL) size *= 2;
+    return size;
+}
+
 // Queries of the tile before N_b.
-uint tile_queries(readout_tile t) { return min(t.valid - min(t.valid, t.query), TILE); }
+uint tile_queries(readout_tile t) { return min(t.valid - min(t.valid, t.query), tile_size()); }
 
 uint find_head(readout_tile t, uint at)
 {
@@ -39,33 +47,33 @@ uint find_head(readout_tile t, uint at)
 void sort_queries(readout_tile t, uint lane)
 {
     const uint count = tile_queries(t);
-    uint head[TILE / GROUP], place[TILE / GROUP];
-    for (uint h = lane; h < MOST_HEADS; h += GROUP) head_count[h] = 0;
+    uint head[TILE / 128], place[TILE / 128];
+    for (uint h = lane; h < MOST_HEADS; h += 128) head_count[h] = 0;
     barrier();
-    [[unroll]] for (uint n = 0; n < TILE / GROUP; n++) {
-        const uint at = n * GROUP + lane;
+    [[unroll]] for (uint n = 0; n < TILE / 128; n++) {
+        const uint at = n * 128 + lane;
         if (at >= count) continue;
         head[n] = find_head(t, at);
         place[n] = atomicAdd(head_count[head[n]], 1);
     }
     barrier();
-    for (uint h = lane; h < p.heads; h += GROUP) {
+    for (uint h = lane; h < p.heads; h += 128) {
         uint stop = 0;
         for (uint i = 0; i <= h; i++) stop += head_count[i];
         head_stop[h] = stop;
     }
     barrier();
-    [[unroll]] for (uint n = 0; n < TILE / GROUP; n++)
-        if (n * GROUP + lane < count)
-            order[head_stop[head[n]] - head_count[head[n]] + place[n]] = n * GROUP + lane;
+    [[unroll]] for (uint n = 0; n < TILE / 128; n++)
+        if (n * 128 + lane < count)
+            order[head_stop[head[n]] - head_count[head[n]] + place[n]] = n * 128 + lane;
     barrier();
 }
 
 // Rows of the tile from N_b on.
 void zero_rest(readout_tile t, uint lane)
 {
-    const uint column = t.column + (lane & 15), end = min(TILE, p.n - t.query);
+    const uint column = t.column + (lane & 15), end = min(tile_size(), p.n - t.query);
     if (column >= p.dv4) return;
-    for (uint at = tile_queries(t) + lane / 16; at < end; at += GROUP / 16)
+    for (uint at = tile_queries(t) + (lane >> 4); at < end; at += 8)
         STORE(y, READOUT_Y, t.y + (t.query + at) * p.y_row + column, vec4(0));
 }

@@ -22,37 +22,28 @@ sorted_step after(sorted_step s)
 }
 
 // Four invocations load a query, every fourth quad; past the end of the list its last one.
-void load_step(readout_tile t, sorted_step s, uint lane, inout uvec4 x[RAW])
+void load_step(readout_tile t, sorted_step s, uint lane, inout uvec4 x[2])
 {
     if (s.h >= p.heads) return;
-    [[unroll]] for (uint n = 0; n < TURNS; n++) {
-        const uint i = order[min(s.at + n * AT_ONCE + (lane >> 2), head_end(s.h) - 1)];
-        const uint from = t.q + (t.query + i) * p.q_row;
-        [[unroll]] for (uint e = 0; e < QUADS; e++)
-            x[n * QUADS + e] =
-                LOAD_RAW(q, READOUT_Q, from + min(s.k0 + (lane & 3) + e * 4, p.dk4 - 1));
-    }
+    const uint i = order[min(s.at + (lane >> 2), head_end(s.h) - 1)];
+    const uint from = t.q + (t.query + i) * p.q_row;
+    [[unroll]] for (uint e = 0; e < 2; e++)
+        x[e] = LOAD_RAW(q, READOUT_Q, from + min(s.k0 + (lane & 3) + e * 4, p.dk4 - 1));
 }
 
-// Keeps phi of what was loaded in one side of the tile, and this invocation's parts of phi(q)^T z.
-void keep_step(readout_tile t, sorted_step s, uint side, uint lane, uvec4 x[RAW],
-               inout float part[TURNS])
+// Keeps phi of what was loaded in one side of the tile, and this invocation's part of phi(q)^T z.
+void keep_step(readout_tile t, sorted_step s, uint side, uint lane, uvec4 x[2], inout float part)
 {
     if (s.h >= p.heads) return;
     const uint z_at = t.state + s.h * block_quads() + p.dk4 * 4 * p.dv4;
-    [[unroll]] for (uint n = 0; n < TURNS; n++)
-        if (s.k0 == 0) part[n] = 0;
-    [[unroll]] for (uint e = 0; e < QUADS; e++) {
+    if (s.k0 == 0) part = 0;
+    [[unroll]] for (uint e = 0; e < 2; e++) {
         const uint quad = (lane & 3) + e * 4;
         const bool inside = s.k0 + quad < p.dk4;
         const vec4 z = LOAD(state, READOUT_S, z_at + min(s.k0 + quad, p.dk4 - 1));
-        [[unroll]] for (uint n = 0; n < TURNS; n++) {
-            vec4 phi = feature_map(feature_kind, from_raw(q_type, x[n * QUADS + e]));
-            if (!inside) phi = vec4(0);
-            q_tile[(side * BLOCK + n * AT_ONCE + (lane >> 2)) * PITCH + quad] = phi;
-            part[n] += inside ? dot(phi, z) : 0.0;
-        }
+        const vec4 phi = feature_map(feature_kind, from_raw(q_type, x[e]));
+        q_tile[(side * BLOCK + (lane >> 2)) * PITCH + quad] = inside ? phi : vec4(0);
+        part += inside ? dot(phi, z) : 0.0;
     }
-    [[unroll]] for (uint n = 0; n < TURNS; n++)
-        parts[side * BLOCK * 4 + n * GROUP + lane] = part[n];
+    parts[side * BLOCK * 4 + lane] = part;
 }

@@ -4,14 +4,24 @@
 #include "ops/reference.h"
 #include "ops/span.h"
 
-enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP };
+enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP, TILE_FILL = TILE_DEEP };
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
-enum { SORTED_HEADS = 64, SORTED_LEAST = 128, SORTED_MOST = 512 }; /* heads; queries a tile */
-enum { FILLING = 256 };                                            /* groups, of a device */
+enum { SORTED_HEADS = 64, SORTED_QUERIES = 128 }; /* heads at most; queries of a tile at least */
 
 struct readout_tiles {
     uint64_t queries, rows, columns, heads; /* queries a tile; tiles of rows and of columns */
 };
+
+/* Queries of a tile of the sorted form: as many as leave `fill` tiles. */
+static uint64_t sorted_queries(const struct readout_params *p,
+                               const struct op_candidate *candidate)
+{
+    uint64_t size = SORTED_QUERIES;
+    while (size < candidate->tiles[TILE_QUERIES] &&
+           (uint64_t)p->batch * p->groups * (p->n / (2 * size)) >= candidate->tiles[TILE_FILL])
+        size *= 2;
+    return size;
+}
 
 static struct readout_tiles tiles_of(const struct op_call *call,
                                      const struct op_candidate *candidate)
@@ -19,10 +29,11 @@ static struct readout_tiles tiles_of(const struct op_call *call,
     const struct readout_params *p = &call->params.readout;
     bool lane = candidate->need & NEED_SHUFFLE;
     uint64_t quads = lane ? candidate->group * candidate->tiles[TILE_QUADS] : BLOCK_QUADS;
-    uint64_t listed = candidate->tiles[TILE_QUERIES];
-    struct readout_tiles t = {.queries = listed ? listed : BLOCK_QUERIES,
+    struct readout_tiles t = {.queries = lane ? candidate->tiles[TILE_QUERIES] : BLOCK_QUERIES,
                               .columns = size_div_up(p->dv4, quads),
                               .heads = 1};
+    if (!lane && candidate->tiles[TILE_QUERIES])
+        t.queries = sorted_queries(p, candidate);
     t.rows = size_div_up(p->n, t.queries);
     if (call->options[OPTION_ROUTING] == ROUTING_NONE)
         t.heads = p->heads;
@@ -116,16 +127,11 @@ static bool one_narrow_head(const struct op_call *call, const struct op_candidat
     return one_head(call, candidate) && narrow(call, candidate);
 }
 
-/* Queries sorted by head: one size of tiles for a length, the largest that makes enough groups.
- * Which one it is changes no bit. */
-static bool sorts(const struct op_call *call, const struct op_candidate *candidate)
+static bool top1(const struct op_call *call, const struct op_candidate *candidate)
 {
-    const struct readout_params *p = &call->params.readout;
-    uint64_t queries = (uint64_t)p->batch * p->groups * p->n, tile = candidate->tiles[TILE_QUERIES];
-    bool enough = queries >= FILLING * tile || tile == SORTED_LEAST;
-    bool larger = queries >= FILLING * 2 * tile && tile < SORTED_MOST;
-    return call->options[OPTION_ROUTING] == ROUTING_TOP1 && p->heads <= SORTED_HEADS && enough &&
-           !larger;
+    (void)candidate;
+    return call->options[OPTION_ROUTING] == ROUTING_TOP1 &&
+           call->params.readout.heads <= SORTED_HEADS;
 }
 
 static struct op_shape_class readout_class(const struct op_call *call)
@@ -173,9 +179,9 @@ static const struct op_candidate candidates[] = {
      {4, 1, 256},
      NULL},
     {"lane4", SHADER_readout_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {4, 2, 256}, NULL},
-    {"sorted_512", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 512, 8}, sorts},
-    {"sorted_256", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 256, 8}, sorts},
-    {"sorted_128", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {4, 1, 128, 8}, sorts},
+    {"sorted", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {0, 0, 512, 256}, top1},
+    /* Large tiles already where there are few queries. */
+    {"sorted_check", SHADER_readout_sorted, NEED_NOTHING, CLASS_NONE, 128, {0, 0, 512, 1}, top1},
     {"tile_few", SHADER_readout_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_readout_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
