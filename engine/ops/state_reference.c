@@ -154,7 +154,7 @@ void state_example(struct random *random, enum element_type type, struct op_call
         p->heads = shared_heads(shared);
     p->rate = several ? 1 : example_rows(random, 9);
     p->divisor = p->rate == 1 ? example_rows(random, 9) : 1;
-    p->keys = example_rows(random, 120);
+    p->keys = example_rows(random, example_chance(random, 4) ? 600 : 120);
     p->per_stretch = example_rows(random, 40);
     if (several)
         p->per_stretch = (shared ? SHARED_DIVIDE : RATES_DIVIDE) * random_between(random, 1, 5);
