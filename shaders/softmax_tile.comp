@@ -13,6 +13,7 @@ const uint PITCH = 9;
 shared vec4 tile[32 * 16];           // 16 features of q, then of k, transposed; then rows of v
 shared float weights[32 * 33];       // scores, then their exponentials, [query][key]
 shared float row_max[32], row_sum[32], row_scale[32];
+shared float parts[128]; // maxima, then sums, of a fourth of a query's keys
 
 // weights[query][key] = scale * q k^T for 32 x 32 of them; an invocation makes 4 x 2.
 void score(softmax_tile t, uint lane)
@@ -44,18 +45,31 @@ void score(softmax_tile t, uint lane)
     }
 }
 
-// One invocation a query: new maximum, exponentials, and what the sums so far are scaled by.
-void exponentials(uint row)
+// Four invocations a query, eight keys each: new maximum, exponentials, and what the sums so far
+// are scaled by.
+void exponentials(uint lane)
 {
-    float top = row_max[row], sum = 0;
-    for (uint j = 0; j < 32; j++) top = max(top, weights[row * 33 + j]);
-    for (uint j = 0; j < 32; j++) {
-        const float s = weights[row * 33 + j], e = s > NEVER ? exp(s - top) : 0.0;
-        weights[row * 33 + j] = e;
+    const uint row = lane >> 2, first = row * 33 + (lane & 3) * 8, at = row * 4;
+    float score[8], top = row_max[row], sum = 0;
+    [[unroll]] for (uint j = 0; j < 8; j++) {
+        score[j] = weights[first + j];
+        top = max(top, score[j]);
+    }
+    parts[lane] = top;
+    barrier();
+    top = max(max(parts[at], parts[at + 1]), max(parts[at + 2], parts[at + 3]));
+    barrier();
+    [[unroll]] for (uint j = 0; j < 8; j++) {
+        const float e = score[j] > NEVER ? exp(score[j] - top) : 0.0;
+        weights[first + j] = e;
         sum += e;
     }
+    parts[lane] = sum;
+    barrier();
+    if ((lane & 3) != 0) return;
     row_scale[row] = exp(row_max[row] - top);
-    row_sum[row] = row_sum[row] * row_scale[row] + sum;
+    row_sum[row] = row_sum[row] * row_scale[row] +
+        (parts[at] + parts[at + 1] + parts[at + 2] + parts[at + 3]);
     row_max[row] = top;
 }
 
@@ -73,12 +87,12 @@ void main()
     for (; next_keys(t); t.key += 32) {
         score(t, lane);
         barrier();
-        if (lane < 32) exponentials(lane);
         [[unroll]] for (uint i = 0; i < 4; i++) {
             const uint at = lane + i * 128, key = min(t.key + (at >> 4), t.key_end - 1);
             const uint quad = min(t.column + column, p.dv4 - 1);
             tile[at] = LOAD(v, SOFTMAX_V, t.v + key * p.v_row + quad);
         }
+        exponentials(lane);
         barrier();
         [[unroll]] for (uint r = 0; r < 4; r++) sum[r] *= row_scale[block * 4 + r];
         [[unroll]] for (uint j = 0; j < 32; j++) {
