@@ -100,6 +100,7 @@ struct embed_params {
 #define POOL_MOMENTS (POOL_Y + POOL_LEVELS) /* f32, a quad a row of X; normed */
 #define OPTION_POOLING 0 /* POOLING_... */
 #define OPTION_LEVELS  1 /* how many there are */
+#define OPTION_LONG    2 /* 1: segments are long, of one level; a hint */
 #define POOLING_MEAN 0
 #define POOLING_MAX  1
 struct pool_params {

@@ -143,8 +143,8 @@ static uint32_t pool_levels(const uint32_t *rates, uint32_t count)
     return levels;
 }
 
-static void add_pool(struct builder *builder, struct rows x, const uint32_t *rates, uint32_t levels,
-                     const struct rows *pooled)
+static struct graph_call *add_pool(struct builder *builder, struct rows x, const uint32_t *rates,
+                                   uint32_t levels, const struct rows *pooled)
 {
     struct pool_params params = {.batch = builder->batch,
                                  .quads = x.quads,
@@ -169,6 +169,7 @@ static void add_pool(struct builder *builder, struct rows x, const uint32_t *rat
     call->tensors[POOL_LENGTHS] = builder->encoder->lengths;
     for (uint32_t level = 0; level < levels; level++)
         call->tensors[POOL_Y + level] = pooled[level].tensor;
+    return call;
 }
 
 void step_pool(struct builder *builder, struct rows x, const uint32_t *rates, uint32_t count,
@@ -188,6 +189,6 @@ void step_pool(struct builder *builder, struct rows x, const uint32_t *rates, ui
 struct rows step_mean(struct builder *builder, struct rows x)
 {
     struct rows y = add_rows(builder, "mean", ELEMENT_F32, builder->batch, x.quads, GRAPH_SCRATCH);
-    add_pool(builder, x, &builder->n, 1, &y);
+    add_pool(builder, x, &builder->n, 1, &y)->options[OPTION_LONG] = 1;
     return y;
 }

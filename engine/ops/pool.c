@@ -4,8 +4,7 @@
 #include "ops/example.h"
 #include <math.h>
 
-enum { TILE_LANES };        /* invocations that share a segment */
-enum { LONG_SEGMENT = 64 }; /* rows from which on they do, on GPUs */
+enum { TILE_LANES }; /* invocations that share a segment */
 
 static uint32_t top_level(const struct op_call *call)
 {
@@ -129,6 +128,7 @@ static void pool_example(struct random *random, enum element_type type, struct o
     p->batch = random_between(random, 1, 3);
     p->quads = example_quads(random);
     call->options[OPTION_POOLING] = random_between(random, POOLING_MEAN, POOLING_MAX);
+    call->options[OPTION_LONG] = is_long;
     call->options[OPTION_LEVELS] = is_long ? 1 : random_between(random, 1, POOL_LEVELS);
     p->x_row = p->quads + random_between(random, 0, 2);
     p->y_row = p->quads + random_between(random, 0, 2);
@@ -154,17 +154,16 @@ static void pool_prepare(struct random *random, const struct op_call *call)
     example_lengths(random, &call->tensors[POOL_LENGTHS], p->segments[0] * p->rates[0]);
 }
 
-/* One level of long segments. */
 static bool long_segments(const struct op_call *call, const struct op_candidate *candidate)
 {
     (void)candidate;
-    return call->options[OPTION_LEVELS] == 1 && call->params.pool.rates[0] >= LONG_SEGMENT;
+    return call->options[OPTION_LONG];
 }
 
 static struct op_shape_class pool_class(const struct op_call *call)
 {
     const struct pool_params *p = &call->params.pool;
-    return (struct op_shape_class){.widths = {p->quads}, .kind = long_segments(call, NULL)};
+    return (struct op_shape_class){.widths = {p->quads}, .kind = call->options[OPTION_LONG]};
 }
 
 static const struct op_candidate candidates[] = {
@@ -179,6 +178,7 @@ const struct op op_pool = {
     .tensor_count = POOL_MOMENTS + 1,
     .params_size = sizeof(struct pool_params),
     .writes = 1u << POOL_Y | 1u << (POOL_Y + 1) | 1u << (POOL_Y + 2),
+    .hints = 1u << OPTION_LONG,
     .raw = 1u << POOL_LENGTHS,
     .candidates = candidates,
     .candidate_count = ARRAY_SIZE(candidates),

@@ -214,7 +214,7 @@ static void fill_mean(const struct op_shape *shape, enum element_type type, uint
                       struct op_call *call)
 {
     uint32_t quads = shape->a / 4, n = rows / BATCH;
-    call->options[OPTION_LEVELS] = 1;
+    call->options[OPTION_LEVELS] = call->options[OPTION_LONG] = 1;
     call->params.pool = (struct pool_params){.batch = BATCH,
                                              .quads = quads,
                                              .x_batch = n * quads,
