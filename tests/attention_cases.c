@@ -323,6 +323,14 @@ static double norms_error(const struct norms *norms)
     return norms->difference == 0 ? 0 : sqrt(norms->difference / norms->expected);
 }
 
+void attention_case_expect(const struct attention_case *c)
+{
+    if (!c->missing || !*c->missing)
+        return;
+    attention_oracle(c);
+    *c->missing = false;
+}
+
 struct attention_error attention_case_compare(const struct attention_case *c, adamra_type type,
                                               const struct attention_result *result)
 {
@@ -330,10 +338,7 @@ struct attention_error attention_case_compare(const struct attention_case *c, ad
     struct attention_error error = {0};
     struct norms y = {0}, prob = {0};
     size_t rows = attention_case_queries(c) * streams(c), heads = streams(c);
-    if (c->missing && *c->missing)
-        attention_oracle(c);
-    if (c->missing)
-        *c->missing = false;
+    attention_case_expect(c);
     for (size_t row = 0; row < rows; row++) {
         uint32_t i = (uint32_t)(row % p->queries);
         size_t block = row / p->queries / heads;

@@ -45,6 +45,8 @@ void attention_case_load(struct attention_case *attention, const char *name);
 /* Fills the inputs for params (sizes set, rates in `rates`) with normal numbers. ragged: with
  * lengths, one of them 0 where there are several rows. */
 void attention_case_draw(struct attention_case *attention, struct random *random, bool ragged);
+/* Makes what is expected of a drawn case: y, head and prob, which comparisons do by themselves. */
+void attention_case_expect(const struct attention_case *attention);
 /* Small random sizes and options of a kind, drawn as above. */
 void attention_case_random(struct attention_case *attention, struct random *random,
                            const char *kind);

@@ -147,6 +147,7 @@ static void init_attention(struct work *work, const struct work_kind *kind)
     attention_result_init(&work->result, c);
     if (!c->head)
         return;
+    attention_case_expect(c);
     /* What a recording has not, and a run writes. */
     memcpy(work->result.head, c->head, attention_case_queries(c) * sizeof(*c->head));
     memcpy(work->result.prob, c->prob, attention_case_queries(c) * sizeof(*c->prob));
