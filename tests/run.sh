@@ -37,9 +37,9 @@ run_validated()
 }
 
 # In two parts, beside each other.
-run_sanitized_library()
+run_sanitized_library() # PART/PARTS
 {
-    build_sanitized && CK_EXCLUDE_TAGS="long program" run_sanitized
+    build_sanitized && ADAMRA_TEST_PART=$1 CK_EXCLUDE_TAGS="long program" run_sanitized
 }
 
 run_sanitized_program()
@@ -108,7 +108,8 @@ steps=(
     "suites on lavapipe under the validation layer|run_validated"
     "suites on SwiftShader|run_swiftshader"
     "build with sanitizers|build_sanitized"
-    "suites under ASan and UBSan|run_sanitized_library"
+    "half of the suites under ASan and UBSan|run_sanitized_library 1/2"
+    "the other half|run_sanitized_library 2/2"
     "program under ASan and UBSan|run_sanitized_program"
     "fuzz targets|run_fuzz_targets"
     "failures in turn on lavapipe|run_long"
