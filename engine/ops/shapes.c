@@ -250,7 +250,7 @@ const struct op_shape op_shapes[] = {
     {&op_readout, "dk 64, dv 64, none", 64, 64, ROUTING_NONE, 65536, fill_readout},
     {&op_reduce, "dk 64, dv 64", 64, 64, 0, 1024, fill_reduce},
     {&op_embed, "columns 96", 96, 0, 0, 65536, fill_embed},
-    {&op_pool, "columns 96, of all rows", 96, 0, 0, 65536, fill_mean},
+    {&op_pool, "columns 96, all rows", 96, 0, 0, 65536, fill_mean},
     {&op_route, "logits", 0, 0, ROUTER_LOGITS, 65536, fill_route},
 };
 const uint32_t op_shape_count = ARRAY_SIZE(op_shapes);
