@@ -56,6 +56,8 @@ vec4 read_row(uint at, uint m_at)
     return (x - m.x) * m.y;
 }
 
+vec4 pool_two(vec4 x, vec4 y) { return pooling == POOLING_MAX ? max(x, y) : x + y; }
+
 // A segment of level 0 from row `first` of X on, whose quad is at `at`.
 pooled pool_rows(uint at, uint m_at, uint first, uint valid)
 {
@@ -63,13 +65,10 @@ pooled pool_rows(uint at, uint m_at, uint first, uint valid)
     if (a.count > 0) a.sum = read_row(at, m_at);
     for (uint r = 1; r < a.count; r++) {
         at += p.x_row;
-        const vec4 row = read_row(at, m_at + r);
-        a.sum = pooling == POOLING_MAX ? max(a.sum, row) : a.sum + row;
+        a.sum = pool_two(a.sum, read_row(at, m_at + r));
     }
     return a;
 }
-
-vec4 pool_two(vec4 x, vec4 y) { return pooling == POOLING_MAX ? max(x, y) : x + y; }
 
 // Rows lane, lane + LANES ... of `count`; 0, or the first row, where there is none.
 vec4 pool_lane(uint at, uint m_at, uint lane, uint count)

@@ -62,6 +62,9 @@ state_tile state_locate(uint item, uint feature_quads, uint column_quads)
     return s;
 }
 
+// What a sum of rows is multiplied by.
+float mean_factor(uint count) { return pooling == POOLING_MAX ? 1.0 : 1.0 / float(max(count, 1)); }
+
 // phi of a quad of keys; 0 past the last feature, where padding would give phi(0) = 1.
 vec4 phi_k(vec4 x, uint quad)
 {

@@ -9,9 +9,6 @@ struct rows_ahead {
 
 vec4 pool_two(vec4 x, vec4 y) { return pooling == POOLING_MAX ? max(x, y) : x + y; }
 
-// What a sum of rows is multiplied by.
-float mean_factor(uint count) { return pooling == POOLING_MAX ? 1.0 : 1.0 / float(max(count, 1)); }
-
 // `slot`: of both sides.
 void keep_segment(state_tile s, uint slot, uint t, vec4 key, vec4 value)
 {

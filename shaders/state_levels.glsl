@@ -70,7 +70,7 @@ void keep_part(state_tile s, uint head, uint part, uint lane, bool keys, vec2 x[
         const uint segment = first_of(head) + part * (PART / stride) + r0 / stride;
         vec2 sum = x[r0];
         [[unroll]] for (uint r = 1; r < rate; r++) sum = pool_two(sum, x[r0 + r]);
-        if (pooling == POOLING_MEAN) sum *= 1.0 / float(stride);
+        sum *= mean_factor(stride);
         if (keys) keep_key(s, segment, lane, sum.x);
         else keep_value(segment, lane, sum);
     }
@@ -110,7 +110,7 @@ void keep_last(state_tile s, uint head, uint row0, uint part, uint lane)
             x = pool_two(vec2(x), vec2(key_of(load_key(key_at(s, row + r, lane)), lane))).x;
             y = pool_two(y, value_of(load_value(value_at(s, row + r, lane))));
         }
-        const float factor = pooling == POOLING_MEAN ? 1.0 / float(count) : 1.0;
+        const float factor = mean_factor(count);
         keep_key(s, segment, lane, x * factor);
         keep_value(segment, lane, y * factor);
     }

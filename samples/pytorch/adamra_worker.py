@@ -17,7 +17,8 @@ def bench_layer(program, work):
     """Samples of the layer pass, on inputs of the program's own, which it checks itself."""
     command = [program, "bench", "--pass", "layer", "--attention", "adamra", "-o", "json", "--quiet",
                "--n", work["n"], "--d", work["d"], "--d-model", work["d_model"],
-               "--rates", ",".join(map(str, work["rates"])), "--dtype", work["dtype"], "-r", BENCH_RUNS, "--min-seconds", 0,
+               "--rates", ",".join(map(str, work["rates"])), "--dtype", work["dtype"],
+               "-r", BENCH_RUNS, "--min-seconds", 0,
                "--max-seconds", 600]
     row = json.loads(subprocess.run([str(word) for word in command], check=True,
                                     capture_output=True).stdout)["results"][0]
