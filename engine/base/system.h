@@ -8,6 +8,8 @@
 
 /* Milliseconds of a clock that never goes back. */
 double system_clock_ms(void);
+/* Lets other threads have the processor, if any wait for it. */
+void system_yield(void);
 
 /* ---- files: descriptors are those of read, write and close, without translation of line ends.
  * Functions that return int give 0 or an errno unless said. ---- */

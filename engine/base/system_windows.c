@@ -18,6 +18,11 @@ double system_clock_ms(void)
     return (double)now.QuadPart * 1e3 / (double)rate.QuadPart;
 }
 
+void system_yield(void)
+{
+    SwitchToThread();
+}
+
 /* ---- paths and errors ---- */
 
 /* malloc'ed; NULL with errno */

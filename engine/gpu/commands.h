@@ -72,7 +72,7 @@ struct gpu_commands {
     struct gpu_array views;   /* of descriptors.c */
     struct gpu_array pools;   /* VkDescriptorPool; the last has `sets_left` */
     uint32_t sets_left;
-    struct gpu_array query_pools; /* VkQueryPool, of QUERY_POOL_SIZE each */
+    struct gpu_array query_pools; /* of queries.c */
     uint32_t queries;
     struct gpu_array entries; /* struct gpu_profile_entry */
     struct gpu_array marks;   /* struct gpu_mark */
@@ -143,12 +143,13 @@ void gpu_descriptors_finish(struct gpu_commands *commands);
 
 /* ---- queries.c ---- */
 
-/* Records a timestamp after the stage; nothing where the queue has none. *query (may be NULL) is
- * its number. */
+/* Records a timestamp after the stage; nothing where the queue has none. *query is its number. */
 status gpu_queries_stamp(struct gpu_commands *commands, VkPipelineStageFlagBits stage,
                          uint32_t *query);
-/* What two timestamps of the last run say. */
-status gpu_queries_ticks(struct gpu_commands *commands, uint32_t from, uint32_t to,
+/* Records that the host gets to know timestamps, from one to another. */
+void gpu_queries_copy(struct gpu_commands *commands, uint32_t from, uint32_t to);
+/* What two timestamps of the last run say, of those that gpu_queries_copy was called for. */
+status gpu_queries_ticks(const struct gpu_commands *commands, uint32_t from, uint32_t to,
                          uint64_t ticks[2]);
 /* Milliseconds from one time to another, negative when `to` was before. */
 double gpu_ticks_ms(const struct gpu_device *device, uint64_t from, uint64_t to);

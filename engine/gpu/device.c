@@ -1,5 +1,6 @@
 /* A logical device with its queue: made here, or the caller's. */
 #include "base/parallel.h"
+#include "base/system.h"
 #include "gpu/instance.h"
 #include "gpu/needs.h"
 #include <math.h>
@@ -255,11 +256,24 @@ VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSub
     return result;
 }
 
+/* Waking a thread takes tens of microseconds, which is much of what a small run takes: so the fence
+ * is looked at for this long first, leaving the processor to whoever needs it. */
+#define POLL_MS 2
+
+static void poll_fence(const struct gpu_device *device, VkFence fence)
+{
+    const double start_ms = system_clock_ms();
+    while (device->vk.vkGetFenceStatus(device->handle, fence) == VK_NOT_READY &&
+           system_clock_ms() - start_ms < POLL_MS)
+        system_yield();
+}
+
 /* A wait may fail for want of memory while the device goes on; it is tried once more, since what
  * the device uses cannot be freed before. */
 status gpu_fence_wait(struct gpu_device *device, VkFence fence)
 {
     VkResult result = VK_NOT_READY;
+    poll_fence(device, fence);
     for (uint32_t i = 0; i < 2 && result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; i++)
         result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, UINT64_MAX);
     if (result == VK_SUCCESS)

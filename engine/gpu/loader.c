@@ -122,6 +122,7 @@ status gpu_loader_instance(struct logger *log, struct gpu_instance *instance)
     ROW(CmdBindDescriptorSets)                                                                     \
     ROW(CmdBindPipeline)                                                                           \
     ROW(CmdCopyBuffer)                                                                             \
+    ROW(CmdCopyQueryPoolResults)                                                                   \
     ROW(CmdDispatch)                                                                               \
     ROW(CmdFillBuffer)                                                                             \
     ROW(CmdPipelineBarrier)                                                                        \
@@ -158,6 +159,7 @@ status gpu_loader_instance(struct logger *log, struct gpu_instance *instance)
     ROW(FreeMemory)                                                                                \
     ROW(GetBufferMemoryRequirements)                                                               \
     ROW(GetDeviceQueue)                                                                            \
+    ROW(GetFenceStatus)                                                                            \
     ROW(GetPipelineCacheData)                                                                      \
     ROW(GetQueryPoolResults)                                                                       \
     ROW(InvalidateMappedMemoryRanges)                                                              \

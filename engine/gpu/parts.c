@@ -79,10 +79,12 @@ status gpu_parts_end(struct gpu_commands *commands)
     struct gpu_device *device = commands->device;
     if (!commands->owned)
         return STATUS_OK;
-    status result = gpu_queries_stamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
-                                      &open_part(commands)->last_query);
+    struct gpu_part *part = open_part(commands);
+    status result =
+        gpu_queries_stamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, &part->last_query);
     if (result)
         return result;
+    gpu_queries_copy(commands, part->first_query, part->last_query);
     GPU_TRY(device, result, device->vk.vkEndCommandBuffer(commands->handle));
 error:
     return result;

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Compares adamra with PyTorch on this machine: same inputs, results checked equal, runs interleaved, the
-faster build of BLAS for PyTorch, and an allocator that keeps its memory. Times of adamra are the device's, those of PyTorch the host's clock's (on
-a GPU after a synchronisation). Needs numpy and torch (Debian: python3-torch)."""
+"""Compares adamra with PyTorch on this machine: same inputs, results checked equal, runs
+interleaved, the faster build of BLAS for PyTorch, and an allocator that keeps its memory. Times of
+adamra are the device's, those of PyTorch the host's clock's (on a GPU after a synchronisation).
+Needs numpy and torch (Debian: python3-torch)."""
 import argparse
 import glob
 import json
