@@ -2,7 +2,7 @@
 // y_i = weight * phi(q_i)^T S_h / (phi(q_i)^T z_h + eps), for top-1 routing and none. CPU form: the
 // S of a head is held, columns over the lanes, while its queries pass, so that sums end with their
 // query. SG queries at a time are loaded, one a lane; ROWS of them at a time are multiplied, their
-// features broadcast by constant shuffles, and then the lanes move on by ROWS.
+// features broadcast by shuffles, of which those by an index that is no constant are the fastest.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "lane.glsl"
@@ -48,14 +48,14 @@ float load_queries(uint at, uint dk4, vec4 z[DEEP], out vec4 x[DEEP])
     return sum;
 }
 
-// The queries of lanes below ROWS, a query a row.
-void multiply(vec4 x[DEEP], vec4 s[FEATURES][QUADS], out vec4 sum[ROWS][QUADS])
+// The queries of ROWS lanes, the first of which is `source`, a query a row.
+void multiply(vec4 x[DEEP], uint source, vec4 s[FEATURES][QUADS], out vec4 sum[ROWS][QUADS])
 {
     [[unroll]] for (uint r = 0; r < ROWS; r++)
         [[unroll]] for (uint c = 0; c < QUADS; c++) sum[r][c] = vec4(0);
     [[unroll]] for (uint f = 0; f < FEATURES; f++)
         [[unroll]] for (uint r = 0; r < ROWS; r++) {
-            const float b = subgroupShuffle(x[f / 4][f % 4], r);
+            const float b = subgroupShuffle(x[f / 4][f % 4], source + r);
             [[unroll]] for (uint c = 0; c < QUADS; c++) sum[r][c] += b * s[f][c];
         }
 }
@@ -63,8 +63,8 @@ void multiply(vec4 x[DEEP], vec4 s[FEATURES][QUADS], out vec4 sum[ROWS][QUADS])
 // Answers the queries [begin, stop) of the tile's order from head h.
 void answer(readout_tile t, uint h, uint begin, uint stop)
 {
-    const uint lane = gl_SubgroupInvocationID, next = (lane + ROWS) % SG;
-    const uint q_row = p.q_row, y_row = p.y_row, dk4 = p.dk4, dv4 = p.dv4;
+    const uint lane = gl_SubgroupInvocationID, q_row = p.q_row, y_row = p.y_row;
+    const uint dk4 = p.dk4, dv4 = p.dv4;
     const float eps = p.eps;
     vec4 s[FEATURES][QUADS], z[DEEP], x[DEEP], sum[ROWS][QUADS];
     load_state(t, h, s, z);
@@ -72,19 +72,17 @@ void answer(readout_tile t, uint h, uint begin, uint stop)
         const uint query = t.query + order[min(at + lane, stop - 1)];
         float weight = load_queries(t.q + query * q_row, dk4, z, x) + eps;
         weight = query < t.valid ? listed_weight(t, query, h) / weight : 0.0;
-        uint row = t.y + query * y_row;
+        const uint row = t.y + t.column + query * y_row;
         for (uint first = at; first < min(at + SG, stop); first += ROWS) {
-            multiply(x, s, sum);
+            const uint source = first - at;
+            multiply(x, source, s, sum);
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
-                const float w = subgroupShuffle(weight, r);
-                const uint y_at = subgroupShuffle(row, r) + t.column + lane;
+                const float w = subgroupShuffle(weight, source + r);
+                const uint y_at = subgroupShuffle(row, source + r) + lane;
                 [[unroll]] for (uint c = 0; c < QUADS; c++)
                     if (first + r < stop && t.column + c * SG + lane < dv4)
                         STORE(y, READOUT_Y, y_at + c * SG, w == 0.0 ? vec4(0) : sum[r][c] * w);
             }
-            [[unroll]] for (uint k = 0; k < DEEP; k++) x[k] = subgroupShuffle(x[k], next);
-            weight = subgroupShuffle(weight, next);
-            row = subgroupShuffle(row, next);
         }
     }
 }
