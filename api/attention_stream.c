@@ -2,6 +2,7 @@
  * what the other has. The lists of a run execute in order, so that all pieces share the states. */
 #include "attention_stream.h"
 #include "stream_set.h"
+#include <math.h>
 
 #define SETS 2
 /* Buffers have gaps between them: a run that needs all but one part in so many of the memory that
@@ -90,6 +91,15 @@ static struct stream_sizes count_pieces(const struct stream_layout *layout, uint
     return sizes;
 }
 
+/* Lists of two pieces are on their way, and to submit one may mean to wait for another: what is
+ * said of one piece may lie behind what was said of the next. */
+static int tell_most(void *user, double done)
+{
+    struct stream *stream = user;
+    stream->told = fmax(stream->told, done);
+    return stream->progress(stream->progress_user, stream->told);
+}
+
 /* Says of which part of the run lists report how far they are. */
 static void set_progress(struct stream *stream, const struct stream_set *set)
 {
@@ -143,6 +153,22 @@ static status run_pieces(struct stream *stream, struct stream_set sets[SETS], do
     return result;
 }
 
+static status run_all(struct stream *stream, struct stream_set sets[SETS], double all,
+                      adamra_timing *timing)
+{
+    struct gpu_device *device = stream->context->device;
+    stream->progress = device->progress;
+    stream->progress_user = device->progress_user;
+    if (stream->progress) {
+        device->progress = tell_most;
+        device->progress_user = stream;
+    }
+    status result = run_pieces(stream, sets, all, timing);
+    device->progress = stream->progress;
+    device->progress_user = stream->progress_user;
+    return result;
+}
+
 static status make_layout(struct stream *stream, const struct attention_form *form)
 {
     struct gpu_device *device = stream->context->device;
@@ -171,7 +197,7 @@ status attention_stream(struct adamra_attention *attention, const adamra_attenti
     for (uint32_t i = 0; i < SETS && !result; i++)
         result = stream_set_init(&stream, &sizes, &sets[i]);
     if (!result)
-        result = run_pieces(&stream, sets, all, timing);
+        result = run_all(&stream, sets, all, timing);
     for (uint32_t i = 0; i < SETS; i++)
         stream_set_finish(&stream, &sets[i]);
     gpu_buffer_destroy(stream.partials);

@@ -35,7 +35,8 @@ struct stream_layout {
     /* chosen */
     uint32_t batches, groups; /* of a round */
     uint64_t partial_bytes;   /* most that the partial states of a pass have */
-    uint64_t piece_bytes;     /* most that a piece has */
+    uint64_t piece_bytes;     /* most that a piece has, with what its ops need besides */
+    uint64_t key_bytes;       /* most that a piece of keys has: that less what queries' ops need */
     uint32_t query_rows;      /* of a piece */
 };
 

@@ -69,15 +69,14 @@ static bool keys_fit(const struct stream_layout *layout, uint32_t least, bool wh
     return true;
 }
 
-/* Bytes of a piece of queries with what its ops need besides. */
+/* Bytes of a piece of queries, and what its ops need besides. */
 static status query_bytes(struct logger *log, const struct stream_layout *layout, uint32_t rows,
-                          uint64_t *bytes)
+                          uint64_t *bytes, uint64_t *besides)
 {
     struct stream_piece piece = whole_round(layout);
     struct stream_memory memory;
     struct graph graph;
     tensor_id tensors[STREAM_TENSORS];
-    uint64_t scratch = 0;
     piece.queries = true;
     piece.rows = rows;
     stream_memory_init(layout, &piece, &memory);
@@ -86,22 +85,25 @@ static status query_bytes(struct logger *log, const struct stream_layout *layout
     if (result)
         fail(log, result, "no memory for the graph of an attention");
     else
-        result = plan_measure(log, &graph, &scratch);
+        result = plan_measure(log, &graph, besides);
     graph_finish(&graph);
-    *bytes = memory.bytes + size_round_up(scratch, STREAM_ALIGNMENT);
+    *bytes = memory.bytes;
+    *besides = size_round_up(*besides, STREAM_ALIGNMENT);
     return result;
 }
 
-/* Sets the queries of a piece; 0 where `least` do not fit. */
-static status fit_queries(struct logger *log, uint32_t least, struct stream_layout *layout)
+/* Sets the queries of a piece, `most` at the most, and what they leave for pieces of keys, which
+ * share its buffer; 0 where `least` do not fit. */
+static status fit_queries(struct logger *log, uint32_t least, uint32_t most,
+                          struct stream_layout *layout)
 {
     uint32_t n = layout->form->shape.n;
-    uint64_t bytes, rows = n;
-    least = (uint32_t)size_min(least, n);
+    uint64_t bytes, besides = 0, rows = most;
     for (;;) {
-        status result = query_bytes(log, layout, (uint32_t)rows, &bytes);
+        status result = query_bytes(log, layout, (uint32_t)rows, &bytes, &besides);
         if (result)
             return result;
+        bytes += besides;
         if (bytes <= layout->piece_bytes)
             break;
         if (rows <= least) {
@@ -115,6 +117,7 @@ static status fit_queries(struct logger *log, uint32_t least, struct stream_layo
     /* Pieces about as large as each other. */
     rows = size_div_up(n, size_div_up(n, rows));
     layout->query_rows = (uint32_t)rows;
+    layout->key_bytes = layout->piece_bytes - besides;
     return STATUS_OK;
 }
 
@@ -122,13 +125,19 @@ static status fit_queries(struct logger *log, uint32_t least, struct stream_layo
 static status round_fits(struct logger *log, const struct stream_limits *limits, bool good,
                          struct stream_layout *layout, bool *fits)
 {
+    const uint32_t n = layout->form->shape.n,
+                   least = (uint32_t)size_min(good ? LEAST_QUERIES : 1, n);
     *fits = false;
-    if (!divide(limits, good ? PIECE_BYTES : MOST_BYTES, layout) ||
-        !keys_fit(layout, good ? STREAM_LEAST_ROWS : 1, good))
+    if (!divide(limits, good ? PIECE_BYTES : MOST_BYTES, layout))
         return STATUS_OK;
-    status result = fit_queries(log, good ? LEAST_QUERIES : 1, layout);
-    *fits = !result && layout->query_rows > 0;
-    return result;
+    for (uint32_t most = n;; most = (uint32_t)size_max(least, layout->query_rows / 2)) {
+        status result = fit_queries(log, least, most, layout);
+        if (result || layout->query_rows == 0)
+            return result;
+        *fits = keys_fit(layout, good ? STREAM_LEAST_ROWS : 1, good);
+        if (*fits || layout->query_rows <= least) /* fewer queries leave no more for keys */
+            return STATUS_OK;
+    }
 }
 
 /* ---- choice ---- */
@@ -150,8 +159,8 @@ static status least_memory(struct logger *log, const struct stream_limits *limit
     const struct attention_form *form = layout->form;
     struct stream_piece piece = whole_round(layout);
     struct stream_memory memory;
-    uint64_t partial = 0, most;
-    status result = query_bytes(log, layout, 1, &most);
+    uint64_t partial = 0, most, besides = 0;
+    status result = query_bytes(log, layout, 1, &most, &besides);
     *segment = 1;
     for (uint32_t head = 0; head < form->shape.heads; head++) {
         uint32_t unit = form->kind->pieces->stretches(&form->shape, head).unit;
@@ -162,7 +171,8 @@ static status least_memory(struct logger *log, const struct stream_limits *limit
         *segment = (uint32_t)size_max(*segment, unit);
     }
     /* The inverse of divide, rounded up. */
-    uint64_t pieces = size_div_up(most * set_factor(limits) * PARTIAL_SHARE, PARTIAL_SHARE - 1);
+    uint64_t pieces =
+        size_div_up((most + besides) * set_factor(limits) * PARTIAL_SHARE, PARTIAL_SHARE - 1);
     uint64_t rest = size_max(PARTIAL_SHARE * partial, pieces + PARTIAL_SHARE);
     uint64_t needed = stream_state_bytes(layout, &piece) + rest;
     *bytes = size_div_up(needed * GAP_SHARE, GAP_SHARE - 1) + GAP_SHARE;

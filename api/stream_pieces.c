@@ -66,7 +66,7 @@ static bool fit_width(const struct stream_layout *layout, uint32_t rows, struct 
     for (uint32_t width = stretches.count; width > 0; width /= 2) {
         piece->keys.count = piece->width = width;
         stream_memory_init(layout, piece, &memory);
-        if (memory.bytes <= layout->piece_bytes &&
+        if (memory.bytes <= layout->key_bytes &&
             stream_partial_bytes(layout, piece) <= layout->partial_bytes)
             return true;
     }
@@ -80,13 +80,13 @@ static void fit_depth(const struct stream_layout *layout, struct stream_piece *p
     struct stream_memory memory;
     stream_memory_init(layout, piece, &memory);
     uint64_t unit = stretches.unit, least = piece->depth;
-    uint64_t deepest = layout->piece_bytes * least / memory.bytes / unit * unit;
+    uint64_t deepest = layout->key_bytes * least / memory.bytes / unit * unit;
     uint64_t parts = size_div_up(stretches.rows, size_max(deepest, least));
     uint64_t depth = size_round_up(size_div_up(stretches.rows, parts), unit);
     for (;; depth -= unit) { /* gaps between tensors may have been missing */
         piece->keys.rows = piece->depth = (uint32_t)depth;
         stream_memory_init(layout, piece, &memory);
-        if (depth <= least || memory.bytes <= layout->piece_bytes)
+        if (depth <= least || memory.bytes <= layout->key_bytes)
             break;
     }
     parts = size_div_up(stretches.count, piece->width);

@@ -13,6 +13,9 @@ struct stream {
     struct stream_layout layout;
     struct gpu_buffer *states, *partials; /* of a round, of a pass; partials: NULL without any */
     uint64_t taken, most;                 /* bytes of device memory, now and so far */
+    int (*progress)(void *user, double done); /* the context's */
+    void *progress_user;
+    double told; /* to it, the most so far */
 };
 
 /* Bytes of a set's buffers. */

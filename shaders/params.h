@@ -106,6 +106,7 @@ struct embed_params {
 struct pool_params {
     item_range items;
     uint batch, quads;
+    uint rows;                  /* of X in a batch row */
     uint x_batch, x_row, y_row; /* quads */
     uint rates[POOL_LEVELS], segments[POOL_LEVELS], y_batch[POOL_LEVELS]; /* y_batch: quads */
     uint m_batch; /* quads */

@@ -108,7 +108,7 @@ void main()
     const uint place = item * WIDTH + gl_LocalInvocationIndex % WIDTH;
     const uint index = min(place, elements - 1), quad = index % p.quads, row = index / p.quads;
     const uint j = row % p.segments[top], b = row / p.segments[top];
-    const uint valid = min(SMALL_WORD(lengths, POOL_LENGTHS, b), p.segments[0] * p.rates[0]);
+    const uint valid = min(SMALL_WORD(lengths, POOL_LENGTHS, b), p.rows);
     if (LANES > 1) {
         share_segment(b, j, quad, valid, place < elements);
         return;

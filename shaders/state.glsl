@@ -96,8 +96,8 @@ void store_state(state_tile s, uint feature, uint column, vec4 sum)
 
 vec4 first_normaliser(state_tile s, uint quad)
 {
-    if (continued == 0 || quad >= (p.dk + 3) / 4) return vec4(0);
-    return partial[normaliser_at(s, quad)];
+    if (continued == 0 || s.column > 0 || quad >= (p.dk + 3) / 4) return vec4(0);
+    return partial[normaliser_at(s, quad)]; // which only the first columns' item writes
 }
 
 void store_normaliser(state_tile s, uint quad, vec4 z)

@@ -89,8 +89,11 @@ void end_segment(state_tile s, uint slot, uint t, uint count, vec4 key, vec4 val
 
 void keep_any(state_tile s, uint j0, uint side, uint t, inout rows_ahead a)
 {
+    // Rows of the tile's first segment, which has the most, and whether others than 8 follow.
+    const uint rows = min(s.rate, s.rows - j0 * s.rate);
+    const uint slots = s.rate > 1 && s.end - j0 <= 8 ? 1 : SLOTS;
     vec4 key = vec4(0), value = vec4(0);
-    for (uvec2 batch = uvec2(0); batch.x < SLOTS;) {
+    for (uvec2 batch = uvec2(0); batch.x < slots;) {
         [[unroll]] for (uint e = 0; e < 2; e++) {
             const uvec2 at = row_of(s, batch, e);
             const uint j = j0 + at.x * 8 + (t >> 4);
@@ -98,14 +101,15 @@ void keep_any(state_tile s, uint j0, uint side, uint t, inout rows_ahead a)
             const vec4 k = from_raw(k_type, a.k[e]), v = from_raw(v_type, a.v[e]);
             if (at.y == 0) key = k, value = v;
             else if (at.y < count) key = pool_two(key, k), value = pool_two(value, v);
-            if (at.y + 1 == s.rate) end_segment(s, side * SLOTS + at.x, t, count, key, value);
+            if (at.y + 1 == rows) end_segment(s, side * SLOTS + at.x, t, count, key, value);
         }
         batch.y += 2;
-        if (batch.y >= s.rate) batch = uvec2(batch.x + (s.rate == 1 ? 2 : 1), 0);
-        const bool inside = batch.x < SLOTS;
+        if (batch.y >= rows) batch = uvec2(batch.x + (s.rate == 1 ? 2 : 1), 0);
+        const bool inside = batch.x < slots;
         const uint from = inside ? j0 : j0 + TILE;
         if (from < s.end) load_rows(s, from, inside ? batch : uvec2(0), t, a);
     }
+    if (slots < SLOTS) end_segment(s, side * SLOTS + 1, t, 0, vec4(0), vec4(0));
 }
 
 // ----

@@ -36,7 +36,7 @@ void load_segments(state_tile s, uint j, uint features[LANES], uint columns[QUAD
         [[unroll]] for (uint c = 0; c < QUADS; c++)
             y[u][c] = FETCH(v, STATE_V, v_at[u] + columns[c]);
     }
-    for (uint r = 1; r < s.rate; r++) {
+    for (uint r = 1; r < count[0]; r++) { // no later segment has more
         [[unroll]] for (uint u = 0; u < STEP; u++) {
             const bool valid = r < count[u];
             k_at[u] += valid ? p.k_row : 0;

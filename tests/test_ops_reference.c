@@ -122,9 +122,11 @@ START_TEST(pool)
                                             .segments = {3, 2},
                                             .rates = {2, 4},
                                             .quads = 1,
+                                            .rows = 6,
                                             .x_batch = 6,
                                             .x_row = 1,
-                                            .y_row = 1};
+                                            .y_row = 1,
+                                            .m_batch = 6};
     call.tensors[POOL_X] = FLOATS(x);
     call.tensors[POOL_LENGTHS] = WORDS(lengths);
     call.tensors[POOL_Y] = FLOATS(y);
@@ -136,13 +138,11 @@ START_TEST(pool)
     call.options[OPTION_POOLING] = POOLING_MAX;
     op_pool.reference(&call);
     EXPECT(y, 2, -1, 0, 0, 3, -3, 0, 0, 0, 0, 0, 0);
-    call.options[OPTION_LEVELS] = 2;
-    call.options[OPTION_POOLING] = POOLING_MEAN;
+    call.options[OPTION_LEVELS] = 2, call.options[OPTION_POOLING] = POOLING_MEAN;
     call.tensors[POOL_Y + 1] = FLOATS(coarse);
     op_pool.reference(&call);
     EXPECT(coarse, 2, -2, 0, 0, 0, 0, 0, 0);
     call.options[OPTION_NORMED] = 1; /* less 1, less 1, more 1 */
-    call.params.pool.m_batch = 6;
     call.tensors[POOL_MOMENTS] = FLOATS(moments);
     op_pool.reference(&call);
     EXPECT(y, 0.5, -2.5, -1, -1, 4, -2, 1, 1, 0, 0, 0, 0);
@@ -316,7 +316,7 @@ START_TEST(mean)
     uint32_t lengths[] = {2, 0};
     struct op_call call = {.op = &op_pool, .options = {[OPTION_LEVELS] = 1}};
     call.params.pool = (struct pool_params){
-        .batch = 2, .quads = 1, .x_batch = 2, .x_row = 1, .y_row = 1, .rates = {2}};
+        .batch = 2, .quads = 1, .rows = 2, .x_batch = 2, .x_row = 1, .y_row = 1, .rates = {2}};
     call.params.pool.segments[0] = call.params.pool.y_batch[0] = 1;
     call.tensors[POOL_X] = FLOATS(x);
     call.tensors[POOL_LENGTHS] = WORDS(lengths);

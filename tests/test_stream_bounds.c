@@ -144,8 +144,50 @@ START_TEST(copies_have_room)
 }
 END_TEST
 
+/* Many heads that all queries read: their probabilities are larger than what else a piece has. */
+START_TEST(probabilities_are_counted)
+{
+    struct random random = random_seed(test_seed() + 56);
+    adamra_context *context = stream_context(NULL);
+    struct attention_case c = {.name = "soft"};
+    struct attention_result whole, result;
+    adamra_timing timing;
+    uint32_t streamed = 0;
+    c.params = (adamra_attention_params){.batch = 1,
+                                         .groups = 1,
+                                         .queries = 3000,
+                                         .keys = 12000,
+                                         .key_width = 4,
+                                         .value_width = 4,
+                                         .heads = ADAMRA_MAX_HEADS,
+                                         .shared_keys = 1,
+                                         .shared_values = 1,
+                                         .routing = ADAMRA_SOFT,
+                                         .router = ADAMRA_ROUTER_WEIGHT};
+    for (uint32_t head = 0; head < ADAMRA_MAX_HEADS; head++)
+        c.rates[head] = 1;
+    attention_case_draw(&c, &random, false);
+    attention_result_init(&whole, &c);
+    attention_result_init(&result, &c);
+    attention_case_run(attention_context(), &c, ADAMRA_F32, &whole, &timing);
+    uint64_t bytes = timing.input_bytes + timing.output_bytes + timing.extra_bytes;
+    for (uint32_t percent = 10; percent <= 80; percent += 5) {
+        if (!stream_run(context, &c, ADAMRA_F32, bytes * percent / 100, &result, &timing))
+            continue; /* by a refusal, before anything is done */
+        stream_assert_same(&c, &whole, &result);
+        streamed += timing.streamed != 0;
+    }
+    ck_assert_uint_gt(streamed, 3);
+    attention_result_finish(&result);
+    attention_result_finish(&whole);
+    attention_case_finish(&c);
+    stream_context_close(context);
+}
+END_TEST
+
 /* ---- progress ---- */
 
+/* _i: with memory of the device's own, so that there are lists of copies too; in small parts. */
 START_TEST(progress_rises_and_cancels)
 {
     static const uint32_t rates[2] = {1, 2};
@@ -159,7 +201,11 @@ START_TEST(progress_rises_and_cancels)
     attention_result_init(&result, &c);
     adamra_attention_io io = attention_case_io(&c, &result);
     ck_assert_int_eq(adamra_attention_create(context, &c.params, &attention), ADAMRA_OK);
-    context->device->max_memory = 150000;
+    if (_i) {
+        discrete_memory(context->device);
+        context->device->max_submit_ms = 0.01;
+    }
+    context->device->max_memory = _i ? 450000 : 150000;
     ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_OK);
     ck_assert_uint_ge(watch.calls, 5);
     ck_assert_double_ge(watch.last, 0.5);
@@ -215,7 +261,8 @@ Suite *stream_bounds_suite(void)
     tcase_add_test(runs, memory_does_not_grow_with_length);
     tcase_add_test(runs, runs_alternate);
     tcase_add_test(runs, copies_have_room);
-    tcase_add_test(runs, progress_rises_and_cancels);
+    tcase_add_loop_test(runs, progress_rises_and_cancels, 0, 2);
+    tcase_add_test(runs, probabilities_are_counted);
     tcase_add_test(runs, what_cannot_be_streamed_is_refused);
     suite_add_tcase(suite, runs);
     return suite;

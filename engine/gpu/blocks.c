@@ -367,12 +367,14 @@ status gpu_range_alloc(struct gpu_device *device, const VkMemoryRequirements *ne
                 return STATUS_OK;
             }
     uint64_t bytes = block_bytes(device, heap, size);
-    if (!bytes) {
+    if (!bytes || bytes > heap_left(device, heap)) {
         trim_blocks(device, 0);
         bytes = block_bytes(device, heap, size);
     }
     if (!bytes)
         return gpu_memory_fail(device, size, heap);
+    if (bytes > heap_left(device, heap)) /* others use the heap, and this may fit all the same */
+        bytes = size;
     status result = create_block(device, type, bytes, &out->block);
     if (result)
         return result;

@@ -260,20 +260,24 @@ VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSub
  * is looked at for this long first, leaving the processor to whoever needs it. */
 #define POLL_MS 2
 
-static void poll_fence(const struct gpu_device *device, VkFence fence)
+static VkResult poll_fence(const struct gpu_device *device, VkFence fence)
 {
     const double start_ms = system_clock_ms();
-    while (device->vk.vkGetFenceStatus(device->handle, fence) == VK_NOT_READY &&
-           system_clock_ms() - start_ms < POLL_MS)
+    VkResult result = device->vk.vkGetFenceStatus(device->handle, fence);
+    while (result == VK_NOT_READY && system_clock_ms() - start_ms < POLL_MS) {
         system_yield();
+        result = device->vk.vkGetFenceStatus(device->handle, fence);
+    }
+    return result;
 }
 
 /* A wait may fail for want of memory while the device goes on; it is tried once more, since what
- * the device uses cannot be freed before. */
+ * the device uses cannot be freed before. For a device that is lost it may succeed. */
 status gpu_fence_wait(struct gpu_device *device, VkFence fence)
 {
-    VkResult result = VK_NOT_READY;
-    poll_fence(device, fence);
+    VkResult result = poll_fence(device, fence);
+    if (result == VK_SUCCESS)
+        result = VK_NOT_READY;
     for (uint32_t i = 0; i < 2 && result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; i++)
         result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, UINT64_MAX);
     if (result == VK_SUCCESS)

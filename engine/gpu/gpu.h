@@ -210,6 +210,9 @@ status gpu_limits_lower(struct logger *log, const char *text, struct gpu_limits 
 
 /* STATUS_DEVICE_LOST, reported, once the device is lost. */
 status gpu_device_check(const struct gpu_device *device);
+/* STATUS_OUT_OF_HOST_MEMORY where, since the last call, it could not be told what a shader needs
+ * for want of memory: what was chosen by that is not what would be chosen otherwise. */
+status gpu_needs_status(struct gpu_device *device);
 /* The status for a failed VkResult, reported with the call's name; sets device->lost. */
 status gpu_vk_fail(struct gpu_device *device, VkResult result, const char *call, const char *file,
                    int line);

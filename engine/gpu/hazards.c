@@ -57,8 +57,8 @@ status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *to
     return STATUS_OK;
 }
 
-/* In a command buffer of the caller's only with compute and transfer work: graphics around it shall
- * not wait. */
+/* In a command buffer of the caller's only with compute and transfer work, and what the host reads
+ * when that has ended: graphics around it shall not wait. */
 void gpu_hazards_begin(struct gpu_commands *commands)
 {
     if (commands->owned)
@@ -71,7 +71,8 @@ void gpu_hazards_begin(struct gpu_commands *commands)
 void gpu_hazards_end(struct gpu_commands *commands)
 {
     if (!commands->owned) {
-        place_barrier(commands, STAGES, WRITES, STAGES, ACCESSES);
+        place_barrier(commands, STAGES, WRITES, STAGES | VK_PIPELINE_STAGE_HOST_BIT,
+                      ACCESSES | VK_ACCESS_HOST_READ_BIT);
         return;
     }
     place_barrier(commands, STAGES, WRITES,

@@ -15,43 +15,60 @@ struct needs_entry {
 
 struct gpu_needs_table {
     struct needs_entry entries[PLACES];
+    bool short_of_memory; /* since gpu_needs_status was asked */
 };
 
-static struct gpu_needs work_out(enum gpu_shader shader, const uint32_t *values, uint32_t count)
+static status work_out(enum gpu_shader shader, const uint32_t *values, uint32_t count,
+                       struct gpu_needs *needs)
 {
-    struct gpu_needs needs = {0};
     struct gpu_reflection reflection;
     size_t words_count;
     const uint32_t *words = gpu_shader_words(shader, &words_count);
-    if (gpu_reflect(NULL, words, words_count, &reflection) ||
-        gpu_reflect_shared(NULL, words, words_count, values, count, &needs.shared_bytes)) {
-        needs = (struct gpu_needs){UINT32_MAX, UINT32_MAX, UINT32_MAX, 0};
-        return needs;
+    *needs = (struct gpu_needs){0};
+    status result = gpu_reflect(NULL, words, words_count, &reflection);
+    if (!result)
+        result = gpu_reflect_shared(NULL, words, words_count, values, count, &needs->shared_bytes);
+    if (result) {
+        *needs = (struct gpu_needs){UINT32_MAX, UINT32_MAX, UINT32_MAX, 0};
+        return result;
     }
     for (uint32_t i = 0; i < reflection.binding_count; i++) {
-        needs.storage_buffers += reflection.kinds[i] == GPU_BINDING_STORAGE;
-        needs.texels |= (uint32_t)(reflection.kinds[i] == GPU_BINDING_TEXEL) << i;
+        needs->storage_buffers += reflection.kinds[i] == GPU_BINDING_STORAGE;
+        needs->texels |= (uint32_t)(reflection.kinds[i] == GPU_BINDING_TEXEL) << i;
     }
-    needs.push_bytes = reflection.push_bytes;
-    return needs;
+    needs->push_bytes = reflection.push_bytes;
+    return STATUS_OK;
 }
 
 struct gpu_needs gpu_shader_needs(const struct gpu_device *device, enum gpu_shader shader,
                                   const uint32_t *values, uint32_t count)
 {
-    if (!device->needs) /* one that is made up */
-        return work_out(shader, values, count);
+    struct gpu_needs_table *table = device->needs;
+    struct gpu_needs needs;
+    if (!table) { /* one that is made up */
+        work_out(shader, values, count, &needs);
+        return needs;
+    }
     uint32_t hash = 2166136261u ^ (uint32_t)shader; /* FNV-1a over words */
     for (uint32_t i = 0; i < count; i++)
         hash = (hash ^ values[i]) * 16777619u;
-    struct needs_entry *entry = &device->needs->entries[(hash ^ hash >> 16) % PLACES];
+    struct needs_entry *entry = &table->entries[(hash ^ hash >> 16) % PLACES];
     if (!entry->known || entry->shader != shader || entry->count != count ||
         memcmp(entry->values, values, count * sizeof(*values)) != 0) {
-        *entry = (struct needs_entry){.known = true, .shader = shader, .count = count};
+        *entry = (struct needs_entry){.shader = shader, .count = count};
         memcpy(entry->values, values, count * sizeof(*values));
-        entry->needs = work_out(shader, values, count);
+        entry->known = work_out(shader, values, count, &entry->needs) != STATUS_OUT_OF_HOST_MEMORY;
+        table->short_of_memory |= !entry->known;
     }
     return entry->needs;
+}
+
+status gpu_needs_status(struct gpu_device *device)
+{
+    bool was_short = device->needs->short_of_memory;
+    device->needs->short_of_memory = false;
+    return was_short ? fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for kernels")
+                     : STATUS_OK;
 }
 
 status gpu_needs_create(struct gpu_device *device)

@@ -1,6 +1,7 @@
-/* Timestamps, from query pools that grow. The device copies them to where the host reads them,
- * since vkGetQueryPoolResults waits for the whole queue in some drivers, whosever work is in it;
- * under a bound, where all memory is for tensors, the host asks for them all the same. */
+/* Timestamps, from query pools that grow. Where memory is unified the device copies them to where
+ * the host reads them, since vkGetQueryPoolResults waits for the whole queue in some drivers,
+ * whosever work is in it. Elsewhere that would take a block of memory for a few numbers; under a
+ * bound all memory is for tensors. */
 #include "gpu/commands.h"
 #include "gpu/memory.h"
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 
 struct query_pool {
     VkQueryPool handle;
-    struct gpu_buffer *ticks; /* uint64_t[POOL_SIZE]; NULL under a bound */
+    struct gpu_buffer *ticks; /* uint64_t[POOL_SIZE], or NULL */
 };
 
 static status add_pool(struct gpu_commands *commands)
@@ -27,8 +28,8 @@ static status add_pool(struct gpu_commands *commands)
     GPU_TRY(device, result, device->vk.vkCreateQueryPool(device->handle, &info, NULL, &handle));
     pool->handle = handle;
     device->vk.vkCmdResetQueryPool(commands->handle, handle, 0, POOL_SIZE);
-    if (!device->max_memory)
-        result = gpu_buffer_make(device, POOL_SIZE * sizeof(uint64_t), GPU_MEMORY_READBACK,
+    if (device->features.unified && !device->max_memory)
+        result = gpu_buffer_make(device, POOL_SIZE * sizeof(uint64_t), GPU_MEMORY_DEVICE,
                                  &pool->ticks);
 error:
     return result;

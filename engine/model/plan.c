@@ -60,16 +60,19 @@ struct plan {
 
 /* The op's candidate of the plan's name, where the device can run it for this call, else the one
  * that runs by default. */
-static const struct op_candidate *choose_candidate(const struct plan *plan,
-                                                   const struct op_call *call)
+static status choose_candidate(const struct plan *plan, const struct op_call *call,
+                               const struct op_candidate **out)
 {
     const char *name = plan->params.candidate;
+    *out = NULL;
     for (uint32_t i = 0; name && i < call->op->candidate_count; i++) {
         const struct op_candidate *candidate = &call->op->candidates[i];
         if (strcmp(candidate->name, name) == 0 && op_satisfies(plan->device, call, candidate))
-            return candidate;
+            *out = candidate;
     }
-    return op_choose(plan->device, call);
+    if (!*out)
+        *out = op_choose(plan->device, call);
+    return gpu_needs_status(plan->device);
 }
 
 /* All pipelines at once, before the first is needed: they are compiled beside each other. */
@@ -81,12 +84,16 @@ static status make_pipelines(const struct plan *plan)
     struct gpu_pipeline_key *keys = calloc((size_t)count + 1, sizeof(*keys));
     if (!keys)
         return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no memory for %u pipelines", count);
-    for (uint32_t i = 0; i < count; i++) {
+    status result = STATUS_OK;
+    for (uint32_t i = 0; i < count && !result; i++) {
+        const struct op_candidate *candidate;
         struct op_call call =
             resolve_call(plan->graph, &plan->placement, plan->bindings, &memory, i);
-        keys[i] = op_pipeline_key(device, &call, choose_candidate(plan, &call));
+        result = choose_candidate(plan, &call, &candidate);
+        keys[i] = op_pipeline_key(device, &call, candidate);
     }
-    status result = gpu_pipelines_make(device, keys, count);
+    if (!result)
+        result = gpu_pipelines_make(device, keys, count);
     free(keys);
     return result;
 }
@@ -97,7 +104,10 @@ static status record(struct plan *plan, struct gpu_commands *commands)
     for (uint32_t i = 0; i < plan->graph->call_count; i++) {
         struct op_call call =
             resolve_call(plan->graph, &plan->placement, plan->bindings, &memory, i);
-        status result = op_record(commands, &call, choose_candidate(plan, &call));
+        const struct op_candidate *candidate;
+        status result = choose_candidate(plan, &call, &candidate);
+        if (!result)
+            result = op_record(commands, &call, candidate);
         if (result)
             return result;
     }

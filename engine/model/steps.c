@@ -148,6 +148,7 @@ static struct graph_call *add_pool(struct builder *builder, struct rows x, const
 {
     struct pool_params params = {.batch = builder->batch,
                                  .quads = x.quads,
+                                 .rows = builder->n,
                                  .x_batch = builder->n * x.quads,
                                  .x_row = x.quads,
                                  .y_row = x.quads,

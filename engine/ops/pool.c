@@ -41,9 +41,8 @@ static void pool_segment(const struct op_call *call, uint32_t level, uint32_t b,
     const struct pool_params *p = &call->params.pool;
     uint64_t rate = p->rates[level];
     uint64_t y = 4 * ((uint64_t)b * p->y_batch[level] + j * p->y_row);
-    uint32_t limit = p->segments[0] * p->rates[0];
     uint64_t first = j * rate;
-    uint64_t end = size_min(first + rate, tensor_length(&call->tensors[POOL_LENGTHS], b, limit));
+    uint64_t end = size_min(first + rate, tensor_length(&call->tensors[POOL_LENGTHS], b, p->rows));
     for (uint32_t c = 0; c < 4 * p->quads; c++) {
         double pool = first < end ? pool_rows(call, b, c, first, end) : 0;
         tensor_set(&call->tensors[POOL_Y + level], y + c, pool);
@@ -82,7 +81,7 @@ static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
     uint64_t high = size_min((end_item * group - 1) / p->quads, last);
     struct span_layout layout = {
         .batch = p->x_batch, .row = p->x_row, .width = p->quads, .groups = 1, .heads = 1};
-    uint64_t each = top, rows = segments * top; /* rows of a segment of the last level; of all */
+    uint64_t each = top, rows = p->rows; /* rows of a segment of the last level; of all */
     if (index == POOL_LENGTHS) {
         span_whole(dispatch, index, begin, end);
         return;
@@ -125,6 +124,8 @@ static void pool_example(struct random *random, enum element_type type, struct o
     bool is_long = example_chance(random, 4);
     uint32_t rate = is_long ? random_between(random, 1, 300) : example_rows(random, 9);
     uint32_t rows = rate * example_rows(random, is_long ? 3 : 60);
+    rows -= random_between(random, 0, rate - 1); /* the last segment may be short */
+    p->rows = rows;
     p->batch = random_between(random, 1, 3);
     p->quads = example_quads(random);
     call->options[OPTION_POOLING] = random_between(random, POOLING_MEAN, POOLING_MAX);
@@ -151,7 +152,7 @@ static void pool_example(struct random *random, enum element_type type, struct o
 static void pool_prepare(struct random *random, const struct op_call *call)
 {
     const struct pool_params *p = &call->params.pool;
-    example_lengths(random, &call->tensors[POOL_LENGTHS], p->segments[0] * p->rates[0]);
+    example_lengths(random, &call->tensors[POOL_LENGTHS], p->rows);
 }
 
 static bool long_segments(const struct op_call *call, const struct op_candidate *candidate)

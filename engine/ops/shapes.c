@@ -165,8 +165,12 @@ static void fill_pool(const struct op_shape *shape, enum element_type type, uint
                       struct op_call *call)
 {
     uint32_t quads = shape->a / 4;
-    struct pool_params params = {
-        .batch = 1, .quads = quads, .x_batch = rows * quads, .x_row = quads, .y_row = quads};
+    struct pool_params params = {.batch = 1,
+                                 .quads = quads,
+                                 .rows = rows,
+                                 .x_batch = rows * quads,
+                                 .x_row = quads,
+                                 .y_row = quads};
     for (uint32_t level = 0; level < POOL_LEVELS; level++) {
         uint32_t segments = rows / (RATE << level);
         params.rates[level] = RATE << level;
@@ -217,6 +221,7 @@ static void fill_mean(const struct op_shape *shape, enum element_type type, uint
     call->options[OPTION_LEVELS] = call->options[OPTION_LONG] = 1;
     call->params.pool = (struct pool_params){.batch = BATCH,
                                              .quads = quads,
+                                             .rows = n,
                                              .x_batch = n * quads,
                                              .x_row = quads,
                                              .y_row = quads,
