@@ -172,7 +172,8 @@ typedef struct adamra_context_params {
                                * own and end before the call does; 0: one a processor, at most 8;
                                * 1: on the caller's alone, as always with `validate` */
     const char *limits;       /* for tests: "storage_range=65536,groups=8,..." lowers what the
-                               * device can do; results stay the same to the bit */
+                               * device can do; results stay the same to the bit where the same
+                               * kernels are chosen */
 } adamra_context_params;
 
 /*
@@ -289,6 +290,8 @@ typedef struct adamra_attention_params {
  *   q [B, G, n, dk] ([B, G, H, n, dk] without routing), k [B, G, H or 1, m, dk], v likewise, dv
  *   y [B, G, n, dv] ([B, G, H, n, dv] without routing)
  * For the baselines H = 1 and there is no routing: q, y [B, G, n, .], k, v [B, G, 1, m, .].
+ * Numbers are finite, in the storage type too (F16: up to 65504). Others are not looked for, and
+ * what comes of them in a valid row is not said: devices differ. They do not leave padding.
  */
 typedef struct adamra_attention_io {
     adamra_tensor q, k, v;

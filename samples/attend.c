@@ -35,6 +35,8 @@ static void print_timing(const struct attend_input *input, const adamra_timing *
     bool device = median->device_ms >= 0;
     double ms = device ? median->device_ms : median->host_ms;
     double seconds = ms / 1e3;
+    double queries = (double)input->params.batch *
+                     (input->params.groups ? input->params.groups : 1) * input->params.queries;
     fprintf(stderr, "%s time     %.3f ms (median of %d runs; the first %.3f ms)\n",
             device ? "device" : "host  ", ms, TIMED_RUNS,
             device ? first->device_ms : first->host_ms);
@@ -44,8 +46,7 @@ static void print_timing(const struct attend_input *input, const adamra_timing *
     fprintf(stderr, "bytes           %.0f\n", median->bytes);
     fprintf(stderr, "rate            %.3f GFLOP/s, %.3f GB/s, %.0f queries/s\n",
             seconds > 0 ? median->operations / seconds / 1e9 : 0,
-            seconds > 0 ? median->bytes / seconds / 1e9 : 0,
-            seconds > 0 ? (double)input->params.batch * input->params.queries / seconds : 0);
+            seconds > 0 ? median->bytes / seconds / 1e9 : 0, seconds > 0 ? queries / seconds : 0);
     if (median->streamed) {
         fprintf(stderr, "device memory   %" PRIu64 " bytes: streamed, it does not fit at once\n",
                 median->extra_bytes);

@@ -34,7 +34,10 @@ void platform_catch_interrupt(void (*handler)(int signal))
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
+    /* Time limits of batch systems and closed terminals too. */
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
 }
 
 bool platform_is_terminal(FILE *stream)

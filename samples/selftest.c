@@ -81,7 +81,8 @@ static status run_rounds(struct cli *cli, struct gpu_device *device, struct summ
 
 status selftest_command(struct cli *cli)
 {
-    const struct gpu_device_params params = {.select = cli->options.device};
+    const struct gpu_device_params params = {.select = cli->options.device,
+                                             .limits = cli->options.limits};
     struct gpu_device *device = NULL;
     status result = gpu_device_create(&cli->log, &params, &device);
     struct summary summary = {.device = device, .verbose = cli->options.verbose};
