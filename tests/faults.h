@@ -16,6 +16,7 @@ enum fault_class {
     FAULT_PIPELINE = 2, /* Vulkan, for pipelines and their layouts */
     FAULT_DEVICE = 4,   /* all other device functions */
     FAULT_HOST = 8,     /* malloc, calloc, realloc */
+    FAULT_FENCE = 16,   /* looks at fences, of which there is one at least in a wait */
 };
 
 /* Forgets all but the number of failures: for the start of a test. */

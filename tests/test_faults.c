@@ -285,8 +285,7 @@ START_TEST(working)
 }
 END_TEST
 
-/* Pipelines are compiled with failures, and by the next run. Once they are there, memory is short.
- */
+/* Pipelines are compiled with failures, and by the next run; after that memory is short. */
 START_TEST(compiling)
 {
     static const VkResult errors[] = {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY};
@@ -311,11 +310,11 @@ END_TEST
 
 /* last: the context is closed, too, while the device is lost; else the device, which only seems to
  * be, comes back. */
-static bool lose(struct work *work, uint32_t index, bool last)
+static bool lose(struct work *work, uint32_t classes, uint32_t index, bool last)
 {
     char text[1024] = "";
     uint32_t others = 0;
-    faults_arm(FAULT_DEVICE, index, VK_ERROR_DEVICE_LOST);
+    faults_arm(classes, index, VK_ERROR_DEVICE_LOST);
     adamra_status code = do_work(work, text, sizeof(text));
     if (code)
         others = work_others_than(work, ADAMRA_DEVICE_LOST);
@@ -341,9 +340,10 @@ static void lose_all(const struct work_kind *kind, bool unified)
     const uint32_t before = faults_total();
     struct work work;
     work_init(&work, kind, open_watched(kind, unified, 0));
-    for (uint32_t index = 0; lose(&work, index, false);)
+    for (uint32_t index = 0; lose(&work, FAULT_DEVICE, index, false);)
         index = next_index(kind, index);
-    lose(&work, 0, true);
+    lose(&work, FAULT_FENCE, 0, false);
+    lose(&work, FAULT_DEVICE, 0, true);
     work_finish(&work);
     ck_assert_msg(faults_alive() == 0, "%s: %d objects are left", kind->name, faults_alive());
     count_failures(kind, before);
