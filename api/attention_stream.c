@@ -97,7 +97,9 @@ static int tell_most(void *user, double done)
 {
     struct stream *stream = user;
     stream->told = fmax(stream->told, done);
-    return stream->progress(stream->progress_user, stream->told);
+    if (!stream->stopped) /* who has cancelled is told no more */
+        stream->stopped = stream->progress(stream->progress_user, stream->told) != 0;
+    return stream->stopped;
 }
 
 /* Says of which part of the run lists report how far they are. */

@@ -15,7 +15,8 @@ struct stream {
     uint64_t taken, most;                 /* bytes of device memory, now and so far */
     int (*progress)(void *user, double done); /* the context's */
     void *progress_user;
-    double told; /* to it, the most so far */
+    double told;  /* to it, the most so far */
+    bool stopped; /* by it */
 };
 
 /* Bytes of a set's buffers. */
