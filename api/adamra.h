@@ -291,7 +291,7 @@ typedef struct adamra_attention_params {
  *   y [B, G, n, dv] ([B, G, H, n, dv] without routing)
  * For the baselines H = 1 and there is no routing: q, y [B, G, n, .], k, v [B, G, 1, m, .].
  * Numbers are finite, in the storage type too (F16: up to 65504). Others are not looked for, and
- * what comes of them in a valid row is not said: devices differ. They do not leave padding.
+ * what comes of them in a valid row is not said: devices differ. In padding they do nothing.
  */
 typedef struct adamra_attention_io {
     adamra_tensor q, k, v;
