@@ -125,8 +125,8 @@ static status fit_queries(struct logger *log, uint32_t least, uint32_t most,
 static status round_fits(struct logger *log, const struct stream_limits *limits, bool good,
                          struct stream_layout *layout, bool *fits)
 {
-    const uint32_t n = layout->form->shape.n,
-                   least = (uint32_t)size_min(good ? LEAST_QUERIES : 1, n);
+    const uint32_t n = layout->form->shape.n;
+    const uint32_t least = (uint32_t)size_min(good ? LEAST_QUERIES : 1, n);
     *fits = false;
     if (!divide(limits, good ? PIECE_BYTES : MOST_BYTES, layout))
         return STATUS_OK;

@@ -29,8 +29,8 @@ static status add_pool(struct gpu_commands *commands)
     pool->handle = handle;
     device->vk.vkCmdResetQueryPool(commands->handle, handle, 0, POOL_SIZE);
     if (device->features.unified && !device->max_memory)
-        result = gpu_buffer_make(device, POOL_SIZE * sizeof(uint64_t), GPU_MEMORY_DEVICE,
-                                 &pool->ticks);
+        result =
+            gpu_buffer_make(device, POOL_SIZE * sizeof(uint64_t), GPU_MEMORY_DEVICE, &pool->ticks);
 error:
     return result;
 }
@@ -78,21 +78,23 @@ void gpu_queries_copy(struct gpu_commands *commands, uint32_t from, uint32_t to)
                                     VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
-static status read_tick(const struct gpu_commands *commands, uint32_t query, uint64_t *tick)
+/* Ticks of `count` queries of one pool, from `first` on. */
+static status read_ticks(const struct gpu_commands *commands, uint32_t first, uint32_t count,
+                         uint64_t *ticks)
 {
     struct gpu_device *device = commands->device;
     const struct query_pool *pools = commands->query_pools.items;
-    const struct query_pool *pool = &pools[query / POOL_SIZE];
-    const uint64_t offset = query % POOL_SIZE * sizeof(*tick);
+    const struct query_pool *pool = &pools[first / POOL_SIZE];
+    const uint64_t offset = first % POOL_SIZE * sizeof(*ticks), bytes = count * sizeof(*ticks);
     status result = STATUS_OK;
     if (pool->ticks) {
-        result = gpu_buffer_invalidate(pool->ticks, offset, sizeof(*tick));
-        memcpy(tick, pool->ticks->mapped + offset, sizeof(*tick));
+        result = gpu_buffer_invalidate(pool->ticks, offset, bytes);
+        memcpy(ticks, pool->ticks->mapped + offset, bytes);
         return result;
     }
     GPU_TRY(device, result,
-            device->vk.vkGetQueryPoolResults(device->handle, pool->handle, query % POOL_SIZE, 1,
-                                             sizeof(*tick), tick, sizeof(*tick),
+            device->vk.vkGetQueryPoolResults(device->handle, pool->handle, first % POOL_SIZE, count,
+                                             bytes, ticks, sizeof(*ticks),
                                              VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
 error:
     return result;
@@ -101,8 +103,10 @@ error:
 status gpu_queries_ticks(const struct gpu_commands *commands, uint32_t from, uint32_t to,
                          uint64_t ticks[2])
 {
-    status result = read_tick(commands, from, &ticks[0]);
-    return result ? result : read_tick(commands, to, &ticks[1]);
+    if (to == from + 1 && to % POOL_SIZE != 0) /* neighbours: one wait for both */
+        return read_ticks(commands, from, 2, ticks);
+    status result = read_ticks(commands, from, 1, &ticks[0]);
+    return result ? result : read_ticks(commands, to, 1, &ticks[1]);
 }
 
 double gpu_ticks_ms(const struct gpu_device *device, uint64_t from, uint64_t to)
