@@ -185,7 +185,8 @@ static status measure_rate(struct gpu_device *device, enum gpu_shader shader, do
         result = gpu_buffer_create(device, bytes, GPU_MEMORY_DEVICE, &sums);
     }
     dispatch.bindings[BENCH_SUMS] = (struct gpu_binding){.buffer = sums, .size = bytes};
-    for (uint32_t rounds = 1; rounds <= MOST_ROUNDS && result == STATUS_OK; rounds *= 4) {
+    const uint64_t most = size_min(MOST_ROUNDS, device->limits.loop_iterations);
+    for (uint32_t rounds = 1; rounds <= most && result == STATUS_OK; rounds *= 4) {
         if (ms > MOST_MS || (ms > LEAST_MS && rate < BETTER * last)) {
             break;
         }

@@ -218,7 +218,9 @@ struct readout_params {
  * and Y start at 0: their starts would not fit.
  * sparse: each block of `block` queries sees runs of keys [first, end) only, which ascend and are
  * not empty. RUNS starts with a word a block and one more, where the block's runs begin and the
- * last one's end; a run is two words. Not sparse: block is n. */
+ * last one's end; a run is two words. Not sparse: block is n.
+ * partial: of a part of the keys only, to be merged. Y is f32 then and has a quad more a row, of
+ * the largest score and the sum of the weights, exp(score - largest); 0, 0: no key. */
 #define SOFTMAX_Q       0
 #define SOFTMAX_K       1
 #define SOFTMAX_V       2
@@ -227,6 +229,7 @@ struct readout_params {
 #define SOFTMAX_Y       5
 #define SOFTMAX_RUNS    6 /* u32; sparse */
 #define OPTION_SPARSE   0 /* 1: blocks of queries see runs of keys */
+#define OPTION_PARTIAL  1 /* 1: of a part of the keys */
 struct softmax_params {
     item_range items;
     uint batch, groups, n, m, dk4, dv4;
@@ -236,6 +239,18 @@ struct softmax_params {
     float scale;
     uint y_batch, y_group, y_row; /* quads */
     uint block;
+};
+
+/* Softmax of two parts of the keys to that of both: rows of SUM and PART as partial ones have them,
+ * tight, [B, G, n][dv4 + 1] quads, merged into SUM, or with OPTION_LAST into Y. */
+#define MERGE_PART 0 /* f32 */
+#define MERGE_SUM  1 /* f32 */
+#define MERGE_Y    2 /* last */
+#define OPTION_LAST 0 /* 1: Y is written */
+struct merge_params {
+    item_range items;
+    uint batch, groups, n, dv4;
+    uint y_batch, y_group, y_row; /* quads */
 };
 
 /* dst[r][0..columns) = src[r][0..columns), between row strides and storage types; dst columns from
@@ -274,6 +289,7 @@ PARAMS_CHECK(reduce_params)
 PARAMS_CHECK(route_params)
 PARAMS_CHECK(readout_params)
 PARAMS_CHECK(softmax_params)
+PARAMS_CHECK(merge_params)
 PARAMS_CHECK(repack_params)
 PARAMS_CHECK(bench_params)
 

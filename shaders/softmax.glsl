@@ -5,6 +5,7 @@ TENSOR_OUT(y, SOFTMAX_Y)
 SMALL_WORDS(runs, SOFTMAX_RUNS)
 PUSH(softmax_params)
 layout(constant_id = ID_OPTION + OPTION_SPARSE) const uint SPARSE = 0;
+layout(constant_id = ID_OPTION + OPTION_PARTIAL) const uint PARTIAL = 0;
 
 const float NEVER = -3.0e38; // below every score, finite so that differences are
 
@@ -53,4 +54,12 @@ softmax_tile softmax_locate(uint item, uint queries, uint column_quads)
     t.run_end = SPARSE == 1 ? SMALL_WORD(runs, SOFTMAX_RUNS, block + 1) : 0;
     if (!next_keys(t)) t.valid = 0; // no key: zeros
     return t;
+}
+
+// What a part of the keys tells of a query beside its row.
+void store_weights(softmax_tile t, uint i, float top, float total)
+{
+    if (PARTIAL == 0 || t.column != 0 || i >= t.query_end) return;
+    const vec4 x = total == 0 ? vec4(0) : vec4(top, total, 0, 0);
+    STORE(y, SOFTMAX_Y, t.y + i * p.y_row + p.dv4, x);
 }

@@ -102,5 +102,6 @@ void main()
                 if (i < t.query_end && quad < p.dv4)
                     STORE(y, SOFTMAX_Y, t.y + i * p.y_row + quad, x);
             }
+        store_weights(t, i, top[r], total[r]);
     }
 }

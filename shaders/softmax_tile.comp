@@ -108,4 +108,5 @@ void main()
         const vec4 x = i < t.valid ? sum[r] / row_sum[block * 4 + r] : vec4(0);
         STORE(y, SOFTMAX_Y, t.y + i * p.y_row + t.column + column, x);
     }
+    if (lane < 32) store_weights(t, t.query + lane, row_max[lane], row_sum[lane]);
 }

@@ -114,6 +114,7 @@ static const struct {
     uint32_t batch, groups, queries, keys, key_width, value_width, heads, rates[4];
     adamra_routing routing;
     adamra_router router;
+    const char *kind; /* NULL: adamra */
 } shapes[] = {
     {"one of everything", 1, 1, 1, 1, 1, 1, 1, {1}, ADAMRA_TOP1, ADAMRA_ROUTER_WEIGHT},
     {"no keys", 2, 1, 5, 0, 3, 4, 2, {1, 2}, ADAMRA_TOP1, ADAMRA_ROUTER_LOGITS},
@@ -123,6 +124,9 @@ static const struct {
     {"many stretches", 1, 2, 4, 2111, 5, 6, 3, {1, 3, 4000}, ADAMRA_SOFT, ADAMRA_ROUTER_WEIGHT},
     {"routed in chunks", 8, 9, 1100, 3, 2, 2, 3, {1, 2, 3}, ADAMRA_SOFT, ADAMRA_ROUTER_LOGITS},
     {"largest rate", 1, 1, 6, 9, 8, 8, 2, {1, UINT32_MAX}, ADAMRA_NONE, ADAMRA_ROUTER_LOGITS},
+    /* What kernels go round for more often than lavapipe lets them (limits.loop_iterations). */
+    {"wide heads", 1, 1, 1024, 3, 2048, 4, 4, {1, 1, 1, 1}, ADAMRA_SOFT, ADAMRA_ROUTER_LOGITS},
+    {"keys in parts", 3, 2, 7, 1500, 2048, 5, 1, {1}, ADAMRA_TOP1, ADAMRA_ROUTER_LOGITS, "softmax"},
 };
 
 static void draw_shape(struct attention_case *c, size_t index, struct random *random)
@@ -140,6 +144,7 @@ static void draw_shape(struct attention_case *c, size_t index, struct random *ra
         .heads = shapes[index].heads,
         .routing = shapes[index].routing,
         .router = shapes[index].router,
+        .kind = shapes[index].kind,
     };
     attention_case_draw(c, random, shapes[index].keys > 1 && shapes[index].queries > 1);
 }

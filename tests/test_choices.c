@@ -70,7 +70,8 @@ static struct gpu_device made_up_device(void)
                    .group_invocations = 1024,
                    .shared_bytes = 16384,
                    .push_bytes = 128,
-                   .storage_buffers = 8},
+                   .storage_buffers = 8,
+                   .loop_iterations = UINT32_MAX},
         .features = {.subgroup_size = 8, .subgroup_shuffle = true, .texel_f32 = true},
     };
 }

@@ -26,6 +26,7 @@ static void made_up_device(struct gpu_device *device)
         .shared_bytes = 49152,
         .push_bytes = 256,
         .storage_buffers = 16,
+        .loop_iterations = UINT32_MAX,
     };
     device->features = (struct gpu_features){
         .subgroup_size = 8,
@@ -234,6 +235,28 @@ START_TEST(candidates_keep_to_the_limits)
 }
 END_TEST
 
+START_TEST(candidates_keep_to_the_iterations)
+{
+    const struct op *op = op_list[_i];
+    struct gpu_device device;
+    made_up_device(&device);
+    for (uint64_t seed = 0; seed < 20 && op->iterations; seed++) {
+        const struct op_call call = draw_call(op, seed);
+        for (uint32_t i = 0; i < op->candidate_count; i++) {
+            const struct op_candidate *candidate = &op->candidates[i];
+            device.limits.loop_iterations = UINT32_MAX;
+            uint64_t iterations = op->iterations(&call, candidate);
+            if (iterations == 0 || !op_satisfies(&device, &call, candidate))
+                continue;
+            device.limits.loop_iterations = (uint32_t)iterations;
+            ck_assert(op_satisfies(&device, &call, candidate));
+            device.limits.loop_iterations--;
+            ck_assert(!op_satisfies(&device, &call, candidate));
+        }
+    }
+}
+END_TEST
+
 /* Every op runs on a device that has no more than Vulkan promises. */
 START_TEST(every_op_runs_on_the_least_device)
 {
@@ -256,6 +279,7 @@ Suite *limits_suite(void)
     TCase *rules = tcase_create("rules");
     tcase_add_loop_test(rules, text_is_read, 0, ARRAY_SIZE(texts));
     tcase_add_test(rules, text_is_applied);
+    tcase_add_loop_test(rules, candidates_keep_to_the_iterations, 0, (int)op_count);
     tcase_add_loop_test(rules, preset_is_applied, 0, ARRAY_SIZE(presets));
     tcase_add_test(rules, shared_memory_is_told);
     tcase_add_loop_test(rules, every_module_tells_its_shared_memory, 0, SHADER_COUNT);

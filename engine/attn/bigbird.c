@@ -9,19 +9,16 @@ const struct bigbird_pattern bigbird_defaults = {
 
 static status build(struct graph *graph, const struct attn_shape *shape, const struct attn_io *io)
 {
-    struct graph_call *call = softmax_add(graph, shape, io);
     struct bigbird_runs runs;
     if (shape->n == 0)
-        return graph_status(graph);
+        return softmax_add(graph, shape, io, &(struct softmax_runs){0});
     status result = bigbird_runs_init(&shape->bigbird, shape->n, &runs);
     if (result)
         return result;
-    call->options[OPTION_SPARSE] = 1;
-    call->params.softmax.block = (uint32_t)size_min(shape->bigbird.block, shape->n);
-    call->tensors[SOFTMAX_RUNS] =
-        graph_add_constant(graph, "bigbird runs", ELEMENT_U32, runs.count, runs.words);
+    result =
+        softmax_add(graph, shape, io, &(struct softmax_runs){runs.words, shape->bigbird.block});
     bigbird_runs_finish(&runs);
-    return graph_status(graph);
+    return result;
 }
 
 /* Allowed pairs of a query and a key, lengths aside. */

@@ -2,13 +2,15 @@
 #include "attn/multires.h"
 
 /* How the sequence is split: a function of its length and the rates alone, so that devices agree,
- * and bounded, so that partial states take no more memory from 262,144 keys on. Short sequences
- * are split enough to fill a device, long ones so that the rows of a stretch stay in a cache while
- * all heads read them. */
+ * and bounded, so that partial states take no more memory from 262,144 keys on, or next to none
+ * beside the keys. Short sequences are split enough to fill a device, long ones so that the rows of
+ * a stretch stay in a cache while all heads read them, and the longest so that no shader goes round
+ * more often than drivers let it (limits.loop_iterations). */
 #define FEW_STRETCHES  64
 #define FEW_KEYS       256 /* of a stretch at least, up to that many */
 #define MANY_STRETCHES 256
 #define MANY_KEYS      1024
+#define MOST_KEYS      16384 /* of a stretch, before it is rounded up to whole segments */
 
 /* Quads of one state: S [dk4*4][dv4], then z [dk4]. */
 static uint64_t state_block(const struct attn_shape *shape)
@@ -50,7 +52,7 @@ struct attn_stretches multires_stretches(const struct attn_shape *shape, uint32_
     uint64_t keys = size_max(1, shape->m);
     uint64_t few = size_min(FEW_STRETCHES, size_div_up(keys, FEW_KEYS));
     uint64_t wanted = size_max(few, size_min(MANY_STRETCHES, keys / MANY_KEYS));
-    uint64_t even = size_div_up(keys, wanted);
+    uint64_t even = size_min(size_div_up(keys, wanted), MOST_KEYS);
     uint64_t unit = common_segment(shape, even);
     if (!unit)
         unit = head_rate(shape, head);

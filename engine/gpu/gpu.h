@@ -56,6 +56,7 @@ struct gpu_limits {
     uint32_t shared_bytes;
     uint32_t push_bytes;
     uint32_t storage_buffers; /* of one shader */
+    uint32_t loop_iterations; /* of an invocation, in all its loops, before the driver ends them */
 };
 
 /* Sizes M, N, K of the cooperative matrices of halves, with sums in f32, that a subgroup holds. */

@@ -29,8 +29,7 @@ static void query_properties(const struct gpu_instance *instance, VkPhysicalDevi
     out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
     out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
     out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
-    out->sizes.sType =
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT;
+    out->sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT;
     out->driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
     out->host.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT;
     out->core.pNext = &out->id;
@@ -101,6 +100,17 @@ static void set_identity(struct gpu_info *info, const struct device_properties *
                  VK_API_VERSION_PATCH(core->driverVersion));
 }
 
+/* Mesa's gallivm ends all loops of an invocation after 65,535 iterations, those of nested loops
+ * added up, and goes on behind them as if nothing were wrong (LP_MAX_TGSI_LOOP_ITERATIONS in
+ * lp_bld_limits.h, of every release so far). */
+#define LLVMPIPE_ITERATIONS 65535
+
+static uint32_t loop_iterations(const struct device_properties *properties)
+{
+    return properties->driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE ? LLVMPIPE_ITERATIONS
+                                                                     : UINT32_MAX;
+}
+
 static void set_limits(struct gpu_limits *limits, const struct device_properties *properties)
 {
     const VkPhysicalDeviceLimits *core = &properties->core.properties.limits;
@@ -118,6 +128,7 @@ static void set_limits(struct gpu_limits *limits, const struct device_properties
         .shared_bytes = core->maxComputeSharedMemorySize,
         .push_bytes = core->maxPushConstantsSize,
         .storage_buffers = core->maxPerStageDescriptorStorageBuffers,
+        .loop_iterations = loop_iterations(properties),
     };
     memcpy(limits->groups, core->maxComputeWorkGroupCount, sizeof(limits->groups));
     memcpy(limits->group_size, core->maxComputeWorkGroupSize, sizeof(limits->group_size));

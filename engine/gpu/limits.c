@@ -44,6 +44,7 @@ static const struct row rows[] = {
     LIMIT(LOWER_32, shared_bytes, 16384),
     LIMIT(LOWER_32, push_bytes, 128),
     LIMIT(LOWER_32, storage_buffers, 4),
+    LIMIT(LOWER_32, loop_iterations, 1),
     {"subgroup_size", SUBGROUP, offsetof(struct gpu_features, subgroup_size), 1},
     FEATURE_ROW(subgroup_basic),
     FEATURE_ROW(subgroup_shuffle),

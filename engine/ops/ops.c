@@ -8,8 +8,8 @@
 #define LEAST_TEXELS (1u << 24)
 
 const struct op *const op_list[] = {
-    &op_linear, &op_norm,    &op_embed, &op_pool,    &op_state,  &op_reduce,
-    &op_route,  &op_readout, &op_softmax, &op_repack,
+    &op_linear, &op_norm,    &op_embed,   &op_pool,  &op_state,  &op_reduce,
+    &op_route,  &op_readout, &op_softmax, &op_merge, &op_repack,
 };
 const uint32_t op_count = ARRAY_SIZE(op_list);
 
@@ -83,6 +83,8 @@ static bool limits_satisfy(const struct gpu_device *device, const struct op_call
            candidate->group <= limits->group_size[0] &&
            needs.storage_buffers <= limits->storage_buffers &&
            needs.shared_bytes <= limits->shared_bytes && needs.push_bytes <= limits->push_bytes &&
+           (!call->op->iterations ||
+            call->op->iterations(call, candidate) <= limits->loop_iterations) &&
            op_items_fit(device, call, candidate, needs.texels);
 }
 

@@ -41,6 +41,7 @@ union op_params {
     struct route_params route;
     struct readout_params readout;
     struct softmax_params softmax;
+    struct merge_params merge;
     struct repack_params repack;
 };
 
@@ -113,6 +114,9 @@ struct op {
      * below; may pass the tensor's end, is not asked for unused tensors); NULL: all of every
      * tensor, which must then fit one binding each. */
     gpu_span_fn span;
+    /* Iterations of all loops of one invocation together, at most (limits.loop_iterations); NULL:
+     * widths and the number of heads alone bound them. */
+    uint64_t (*iterations)(const struct op_call *call, const struct op_candidate *candidate);
     /* Operations (multiply and add are two) and bytes that must move, for profiles. Of memory it
      * may read constants' (graph.h). */
     void (*cost)(const struct op_call *call, double *operations, double *bytes);
@@ -136,7 +140,7 @@ struct op_dispatch {
 };
 
 extern const struct op op_linear, op_norm, op_embed, op_pool, op_state, op_reduce, op_route,
-    op_readout, op_softmax, op_repack;
+    op_readout, op_softmax, op_merge, op_repack;
 extern const struct op *const op_list[];
 extern const uint32_t op_count;
 const struct op *op_find(const char *name); /* NULL when there is none */
@@ -145,7 +149,7 @@ const struct op *op_find(const char *name); /* NULL when there is none */
 bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
                   const struct op_candidate *candidate);
 /* The candidate that runs where none was measured, never NULL: every op's last one runs wherever
- * there are seven storage buffers, and another one where there are four. */
+ * there are eight storage buffers, and another one where there are four. */
 const struct op_candidate *op_usual(const struct gpu_device *device, const struct op_call *call);
 /* The candidate that runs by default: the one that was measured to be the fastest, if the device
  * has one for such calls and can run it for this one, else the usual one. */

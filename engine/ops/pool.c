@@ -70,6 +70,14 @@ static uint64_t pool_items(const struct op_call *call, const struct op_candidate
     return size_div_up(p->batch * segments * p->quads, item_elements(candidate));
 }
 
+static uint64_t pool_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct pool_params *p = &call->params.pool;
+    uint64_t rows = size_min(p->rates[top_level(call)], p->rows);
+    uint64_t segments = p->rates[top_level(call)] / p->rates[0];
+    return size_div_up(rows, candidate->tiles[TILE_LANES]) + segments;
+}
+
 static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
                       uint64_t end_item, uint64_t *begin, uint64_t *end)
 {
@@ -186,6 +194,7 @@ const struct op op_pool = {
     .reference = pool_reference,
     .items = pool_items,
     .span = pool_span,
+    .iterations = pool_iterations,
     .cost = pool_cost,
     .example = pool_example,
     .prepare = pool_prepare,

@@ -47,6 +47,25 @@ static uint64_t readout_items(const struct op_call *call, const struct op_candid
            t.columns;
 }
 
+/* Those of the lane and row forms, which list a tile's queries by head and answer them list by
+ * list; the others go through heads and features once. */
+static uint64_t readout_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct readout_params *p = &call->params.readout;
+    const uint32_t *tiles = candidate->tiles, *options = call->options, lanes = candidate->group;
+    if (!(candidate->need & NEED_SHUFFLE))
+        return (uint64_t)p->heads * (p->dk4 + 2);
+    uint64_t rows = size_div_up(tiles[TILE_QUERIES], lanes);
+    uint64_t lists = options[OPTION_ROUTING] == ROUTING_TOP1 ? p->heads : 1;
+    uint64_t heads = options[OPTION_ROUTING] == ROUTING_SOFT ? p->heads : 1;
+    uint64_t logits = options[OPTION_ROUTER] == ROUTER_WEIGHT ? p->dk4 + 1 : 1;
+    uint64_t routes = options[OPTION_FUSED] ? rows * size_div_up(p->heads, 4) * logits : rows;
+    uint64_t listing = size_div_up(lists, lanes) * 2 * rows + lists;
+    uint64_t answers = tiles[TILE_DEEP] ? (rows + lists) * (lanes / tiles[TILE_ROWS] + 1)
+                                        : (rows / tiles[TILE_ROWS] + lists) * heads * (p->dk4 + 1);
+    return routes + listing + answers;
+}
+
 /* Of HEAD and PROB, or of what stands in their places. Rows from `row` of outer index `low` on to
  * `row_end` of `high`. */
 static void route_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t low,
@@ -134,6 +153,12 @@ static bool top1(const struct op_call *call, const struct op_candidate *candidat
            call->params.readout.heads <= SORTED_HEADS;
 }
 
+static bool soft(const struct op_call *call, const struct op_candidate *candidate)
+{
+    (void)candidate;
+    return call->options[OPTION_ROUTING] == ROUTING_SOFT;
+}
+
 static struct op_shape_class readout_class(const struct op_call *call)
 {
     const struct readout_params *p = &call->params.readout;
@@ -170,6 +195,14 @@ static const struct op_candidate candidates[] = {
      8,
      {4, 2, 1024},
      NULL},
+    /* Many wide heads for each query: fewer queries, for drivers that bound iterations. */
+    {"lane8_texel_soft",
+     SHADER_readout_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {4, 2, 128},
+     soft},
     {"lane8", SHADER_readout_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 8, {4, 1, 256}, NULL},
     {"lane4_texel",
      SHADER_readout_lane_texel,
@@ -197,6 +230,7 @@ const struct op op_readout = {
     .reference = readout_reference,
     .items = readout_items,
     .span = readout_span,
+    .iterations = readout_iterations,
     .cost = readout_cost,
     .example = readout_example,
     .prepare = readout_prepare,

@@ -4,7 +4,7 @@
 #include "ops/span.h"
 
 enum { TILE_ROWS, TILE_QUADS, TILE_KEYS };
-enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
+enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16, BLOCK_KEYS = 32 }; /* of the shared memory form */
 
 static bool is_lane(const struct op_candidate *candidate)
 {
@@ -66,7 +66,7 @@ static void softmax_span(const struct gpu_dispatch *dispatch, uint32_t index, ui
         break;
     case SOFTMAX_Y:
         layout.batch = p->y_batch, layout.group = p->y_group;
-        layout.row = p->y_row, layout.width = p->dv4;
+        layout.row = p->y_row, layout.width = p->dv4 + call->options[OPTION_PARTIAL];
         break;
     case SOFTMAX_K:
         layout.start = p->k_start, layout.batch = p->k_batch, layout.group = p->k_group;
@@ -83,6 +83,14 @@ static void softmax_span(const struct gpu_dispatch *dispatch, uint32_t index, ui
         return;
     }
     span_rows(&layout, call->tensors[index].type, low, high, row, row_end, rows, begin, end);
+}
+
+/* Of sparse calls the plan cuts the runs (attn/softmax.c). */
+static uint64_t softmax_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct softmax_params *p = &call->params.softmax;
+    uint64_t keys = is_lane(candidate) ? candidate->tiles[TILE_KEYS] : BLOCK_KEYS;
+    return call->options[OPTION_SPARSE] ? 0 : size_div_up(p->m, keys) * (p->dk4 + 2);
 }
 
 /* One lane-wide column tile where that is all there is. */
@@ -145,6 +153,7 @@ const struct op op_softmax = {
     .reference = softmax_reference,
     .items = softmax_items,
     .span = softmax_span,
+    .iterations = softmax_iterations,
     .cost = softmax_cost,
     .example = softmax_example,
     .prepare = softmax_prepare,

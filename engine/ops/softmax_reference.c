@@ -14,6 +14,7 @@ struct query {
     uint64_t q, k, v, y;
     struct runs runs;
     uint32_t keys; /* valid ones; the runs may go on behind them */
+    bool valid;
 };
 
 /* What a block of queries sees; `all` is {0, m}, for blocks that see all keys. */
@@ -45,8 +46,9 @@ static double best_score(const struct op_call *call, const struct query *query)
     return best;
 }
 
-static void softmax_columns(const struct op_call *call, const struct query *query, double best,
-                            uint32_t column, uint32_t count)
+/* Returns the sum of the weights. */
+static double softmax_columns(const struct op_call *call, const struct query *query, double best,
+                              uint32_t column, uint32_t count)
 {
     double sum[REFERENCE_COLUMNS] = {0}, total = 0;
     for (const uint32_t *run = query->runs.begin; run < query->runs.end; run += 2)
@@ -59,15 +61,20 @@ static void softmax_columns(const struct op_call *call, const struct query *quer
         }
     for (uint32_t c = 0; c < count; c++)
         tensor_set(&call->tensors[SOFTMAX_Y], query->y + column + c,
-                   total != 0 ? sum[c] / total : 0);
+                   query->valid && total != 0 ? sum[c] / total : 0);
+    return total;
 }
 
 static void softmax_query(const struct op_call *call, const struct query *query)
 {
     uint32_t columns = 4 * call->params.softmax.dv4;
-    double best = best_score(call, query);
+    double best = best_score(call, query), total = 0;
     for (uint32_t c = 0; c < columns; c += REFERENCE_COLUMNS)
-        softmax_columns(call, query, best, c, (uint32_t)size_min(REFERENCE_COLUMNS, columns - c));
+        total = softmax_columns(call, query, best, c,
+                                (uint32_t)size_min(REFERENCE_COLUMNS, columns - c));
+    const double weights[4] = {total > 0 ? best : 0, total};
+    for (uint32_t i = 0; i < 4 && call->options[OPTION_PARTIAL]; i++)
+        tensor_set(&call->tensors[SOFTMAX_Y], query->y + columns + i, weights[i]);
 }
 
 void softmax_reference(const struct op_call *call)
@@ -85,7 +92,8 @@ void softmax_reference(const struct op_call *call)
                 .v = 4 * (p->v_start + b * p->v_batch + g * p->v_group),
                 .y = 4 * (b * p->y_batch + g * p->y_group + i * p->y_row),
                 .runs = block_runs(call, i / p->block, all),
-                .keys = i < queries ? keys : 0,
+                .keys = keys,
+                .valid = i < queries,
             };
             softmax_query(call, &query);
         }
@@ -123,7 +131,7 @@ void softmax_cost(const struct op_call *call, double *operations, double *bytes)
 void softmax_example(struct random *random, enum element_type type, struct op_call *call)
 {
     struct softmax_params *p = &call->params.softmax;
-    bool sparse = example_chance(random, 2);
+    bool sparse = example_chance(random, 2), partial = example_chance(random, 4);
     p->batch = random_between(random, 1, 3);
     p->groups = random_between(random, 1, 2);
     p->n = example_rows(random, 80);
@@ -135,7 +143,7 @@ void softmax_example(struct random *random, enum element_type type, struct op_ca
     struct span_layout q = example_layout(random, p->groups, 1, p->n, p->dk4);
     struct span_layout k = example_layout(random, p->groups, 1, p->m, p->dk4);
     struct span_layout v = example_layout(random, p->groups, 1, p->m, p->dv4);
-    struct span_layout y = example_layout(random, p->groups, 1, p->n, p->dv4);
+    struct span_layout y = example_layout(random, p->groups, 1, p->n, p->dv4 + partial);
     q.start = y.start = 0;
     p->q_batch = (uint32_t)q.batch;
     p->q_group = (uint32_t)q.group;
@@ -156,7 +164,8 @@ void softmax_example(struct random *random, enum element_type type, struct op_ca
     example_place(call, SOFTMAX_V, type, &v, p->batch);
     example_tensor(call, SOFTMAX_KEY_LENGTHS, ELEMENT_U32, p->batch);
     example_tensor(call, SOFTMAX_QUERY_LENGTHS, ELEMENT_U32, p->batch);
-    example_place(call, SOFTMAX_Y, type, &y, p->batch);
+    example_place(call, SOFTMAX_Y, partial ? ELEMENT_F32 : type, &y, p->batch);
+    call->options[OPTION_PARTIAL] = partial;
     call->options[OPTION_SPARSE] = sparse;
     if (sparse)
         example_tensor(call, SOFTMAX_RUNS, ELEMENT_U32,

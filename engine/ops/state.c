@@ -141,6 +141,18 @@ static void state_span(const struct gpu_dispatch *dispatch, uint32_t index, uint
     }
 }
 
+/* A rate that is not known, of several heads, is that of a stretch's one segment at most. */
+static uint64_t state_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct state_params *p = &call->params.state;
+    uint64_t rows = size_min((uint64_t)p->per_stretch * p->rate, p->keys);
+    uint64_t rate = call->options[OPTION_HEADS] ? rows : size_min(p->rate, rows);
+    if (every_head(candidate))
+        return rows / SHARED_ROWS + 1;
+    return size_div_up(rows, candidate->need & NEED_SHUFFLE ? candidate->tiles[TILE_STEP] : 1) +
+           rate;
+}
+
 /* One lane-wide column tile where that is all there is. */
 static bool narrow(const struct op_call *call, const struct op_candidate *candidate)
 {
@@ -227,6 +239,7 @@ const struct op op_state = {
     .reference = state_reference,
     .items = state_items,
     .span = state_span,
+    .iterations = state_iterations,
     .cost = state_cost,
     .example = state_example,
     .prepare = state_prepare,
