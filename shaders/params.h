@@ -92,7 +92,8 @@ struct embed_params {
 
 /* Y_l[b][j] = pool of X[b][j*rate_l .. min((j+1)*rate_l, L_b)), for up to POOL_LEVELS levels l: the
  * rate of each divides the next one's, so that its segments are made of the last level's. Rows of
- * Y_l from ceil(L_b/rate_l) to segments_l are 0. normed: of rows (X - mean) * scale. */
+ * Y_l from ceil(L_b/rate_l) to segments_l are 0. normed: of rows (X - mean) * scale, of which what
+ * pads `columns` to quads stays 0. */
 #define POOL_X       0
 #define POOL_LENGTHS 1 /* u32 [B] */
 #define POOL_Y       2 /* and the next ones, a level each */
@@ -110,6 +111,7 @@ struct pool_params {
     uint x_batch, x_row, y_row; /* quads */
     uint rates[POOL_LEVELS], segments[POOL_LEVELS], y_batch[POOL_LEVELS]; /* y_batch: quads */
     uint m_batch; /* quads */
+    uint columns; /* of X; normed */
 };
 
 /* Partial states of a head: for stretch s of (b, g), h,

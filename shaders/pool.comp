@@ -40,7 +40,9 @@ void add(inout pooled a, vec4 sum, uint count)
 void store_segment(uint level, uint b, uint j, uint quad, pooled a)
 {
     if (j >= p.segments[level]) return;
-    const vec4 y = pooling == POOLING_MEAN ? a.sum / float(max(a.count, 1)) : a.sum;
+    vec4 y = pooling == POOLING_MEAN ? a.sum / float(max(a.count, 1)) : a.sum;
+    const uvec4 column = quad * 4 + uvec4(0, 1, 2, 3);
+    if (normed != 0) y = mix(vec4(0), y, lessThan(column, uvec4(p.columns)));
     const uint at = b * p.y_batch[level] + j * p.y_row + quad;
     if (level == 0) STORE(y0, POOL_Y, at, y)
     else if (level == 1) STORE(y1, POOL_Y + 1, at, y)

@@ -119,10 +119,10 @@ START_TEST(pool)
     uint32_t lengths[] = {5};
     struct op_call call = {.op = &op_pool, .options = {[OPTION_LEVELS] = 1}};
     call.params.pool = (struct pool_params){.batch = 1,
-                                            .segments = {3, 2},
-                                            .rates = {2, 4},
+                                            .segments = {3, 2}, .rates = {2, 4},
                                             .quads = 1,
                                             .rows = 6,
+                                            .columns = 4,
                                             .x_batch = 6,
                                             .x_row = 1,
                                             .y_row = 1,

@@ -152,7 +152,8 @@ static struct graph_call *add_pool(struct builder *builder, struct rows x, const
                                  .x_batch = builder->n * x.quads,
                                  .x_row = x.quads,
                                  .y_row = x.quads,
-                                 .m_batch = builder->n};
+                                 .m_batch = builder->n,
+                                 .columns = builder->config->hidden_size};
     for (uint32_t level = 0; level < levels; level++) {
         uint32_t segments = (uint32_t)size_div_up(builder->n, rates[level]);
         params.rates[level] = rates[level];

@@ -20,6 +20,8 @@ static double number(const struct op_call *call, uint32_t b, uint64_t row, uint3
     double x = tensor_get(&call->tensors[POOL_X], x_at);
     if (!call->options[OPTION_NORMED])
         return x;
+    if (column >= p->columns)
+        return 0;
     return (x - tensor_get(moments, at)) * tensor_get(moments, at + 1);
 }
 
@@ -153,6 +155,7 @@ static void pool_example(struct random *random, enum element_type type, struct o
     example_tensor(call, POOL_LENGTHS, ELEMENT_U32, p->batch);
     call->options[OPTION_NORMED] = random_between(random, 0, 1);
     p->m_batch = rows + random_between(random, 0, 2);
+    p->columns = 4 * p->quads - random_between(random, 0, 3);
     if (call->options[OPTION_NORMED])
         example_tensor(call, POOL_MOMENTS, ELEMENT_F32, 4 * (uint64_t)p->batch * p->m_batch);
 }
