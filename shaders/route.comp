@@ -5,19 +5,19 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 layout(constant_id = ID_TYPE + ROUTE_LOGITS) const uint logits_type = TYPE_F32;
-SMALL_WORDS(logits, ROUTE_LOGITS)
-#define LOGIT_WORD(i) SMALL_WORD(logits, ROUTE_LOGITS, i)
+WORDS_IN(logits, ROUTE_LOGITS)
+#define LOGIT_WORD(i) WORD(logits, ROUTE_LOGITS, i)
 #include "route.glsl"
 
 layout(local_size_x_id = ID_GROUP) in;
 layout(constant_id = ID_GROUP) const uint GROUP = 64;
 
 TENSOR_IN(q, ROUTE_Q)
-TENSOR_IN(weight, ROUTE_WEIGHT)
+SMALL_QUADS(weight, ROUTE_WEIGHT) // unlike Q and LOGITS never of a caller's buffer
 SMALL_WORDS(bias, ROUTE_BIAS)
 
 #define ROUTER_Q(i) LOAD(q, ROUTE_Q, i)
-#define ROUTER_W(i) LOAD(weight, ROUTE_WEIGHT, i)
+#define ROUTER_W(i) SMALL_QUAD(weight, ROUTE_WEIGHT, i)
 #define ROUTER_B(i) SMALL_FLOAT(bias, ROUTE_BIAS, i)
 #include "choose_plain.glsl"
 

@@ -40,6 +40,7 @@
     ROW(embed) \
     ROW(embed_record) \
     ROW(embed_import) \
+    ROW(embed_usage) \
     ROW(bigbird) \
     ROW(encoder) \
     ROW(model) \

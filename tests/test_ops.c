@@ -210,6 +210,40 @@ START_TEST(every_half_is_unpacked)
 }
 END_TEST
 
+/* ---- no kernel ---- */
+
+/* Buffers that cannot be read as texels, of a call with more of them than a shader may bind. */
+START_TEST(calls_that_nothing_runs_are_refused)
+{
+    const struct gpu_limits limits = test_device->limits;
+    struct random random = random_seed(test_seed());
+    struct op_call call;
+    struct gpu_commands *commands;
+    do {
+        call = (struct op_call){.op = &op_linear};
+        op_linear.example(&random, ELEMENT_F32, &call);
+    } while (!call.options[OPTION_BIAS] || call.options[OPTION_NORMED]);
+    for (uint32_t i = 0; i < op_linear.tensor_count; i++)
+        if (call.tensors[i].elements) {
+            call.tensors[i].buffer = device_buffer(4 * call.tensors[i].elements);
+            call.tensors[i].buffer->texel = false;
+        }
+    ck_assert_ok(gpu_commands_create(test_device, &(struct gpu_commands_params){0}, &commands));
+    test_device->limits.storage_buffers = 4;
+    ck_assert_ptr_null(op_choose(test_device, &call));
+    ck_assert_fails(op_record(commands, &call, NULL), STATUS_UNSUPPORTED,
+                    "tile_few needs uniform texel usage of a buffer that was made without; tile "
+                    "needs more storage buffers");
+    call.tensors[LINEAR_BIAS].buffer->texel = true; /* the others, being storage, need not */
+    ck_assert_str_eq(op_choose(test_device, &call)->name, "tile_few");
+    test_device->limits = limits;
+    ck_assert_ok(op_record(commands, &call, NULL));
+    gpu_commands_destroy(commands);
+    for (uint32_t i = 0; i < op_linear.tensor_count; i++)
+        gpu_buffer_destroy(call.tensors[i].buffer);
+}
+END_TEST
+
 /* ---- choice, on devices that are made up ---- */
 
 static bool accepts_few_rows(const struct op_call *call, const struct op_candidate *candidate)
@@ -220,7 +254,11 @@ static bool accepts_few_rows(const struct op_call *call, const struct op_candida
 
 static const struct op_candidate made_up[] = {
     {.name = "few", .group = 64, .accepts = accepts_few_rows},
-    {.name = "texel", .need = NEED_SHUFFLE | NEED_TEXEL, .target = CLASS_CPU, .group = 8},
+    {.name = "texel",
+     .shader = SHADER_linear_lane_texel,
+     .need = NEED_SHUFFLE | NEED_TEXEL,
+     .target = CLASS_CPU,
+     .group = 8},
     {.name = "shuffle", .need = NEED_SHUFFLE, .target = CLASS_CPU, .group = 8},
     {.name = "large", .target = CLASS_GPU, .group = 256},
     {.name = "halves", .need = NEED_STORAGE16, .target = CLASS_GPU, .group = 128},
@@ -303,6 +341,7 @@ Suite *ops_suite(void)
     tcase_add_loop_test(kernels, small_ranges_are_kept_to, 0, (int)op_count);
     tcase_add_test(kernels, residual_may_be_the_output);
     tcase_add_loop_test(kernels, every_half_is_unpacked, 0, 2);
+    tcase_add_test(kernels, calls_that_nothing_runs_are_refused);
     suite_add_tcase(suite, kernels);
     return suite;
 }

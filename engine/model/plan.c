@@ -72,7 +72,8 @@ static status choose_candidate(const struct plan *plan, const struct op_call *ca
     }
     if (!*out)
         *out = op_choose(plan->device, call);
-    return gpu_needs_status(plan->device);
+    status result = gpu_needs_status(plan->device);
+    return result || *out ? result : op_refuse(plan->device, call);
 }
 
 /* All pipelines at once, before the first is needed: they are compiled beside each other. */
@@ -90,7 +91,8 @@ static status make_pipelines(const struct plan *plan)
         struct op_call call =
             resolve_call(plan->graph, &plan->placement, plan->bindings, &memory, i);
         result = choose_candidate(plan, &call, &candidate);
-        keys[i] = op_pipeline_key(device, &call, candidate);
+        if (!result)
+            keys[i] = op_pipeline_key(device, &call, candidate);
     }
     if (!result)
         result = gpu_pipelines_make(device, keys, count);

@@ -2,6 +2,7 @@
 #include "ops/choices.h"
 #include "ops/span.h"
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Texels that a view must hold for a texel candidate to be worth its splits. */
@@ -21,15 +22,47 @@ const struct op *op_find(const char *name)
     return NULL;
 }
 
-static bool texels_satisfy(const struct gpu_device *device, const struct op_call *call)
+/* How well a tensor stands in for one that the call lacks: inputs before outputs, and where texels
+ * are asked for, what can be read so before all others. */
+static uint32_t spare_rank(const struct op_call *call, uint32_t i, bool texel)
 {
-    bool halves = false;
+    const struct gpu_buffer *buffer = call->tensors[i].buffer;
+    return !buffer ? 0 : 1 + !(call->op->writes >> i & 1) + 2 * (texel && buffer->texel);
+}
+
+/* A tensor of the call that has memory, if any has. */
+static const struct tensor *spare_tensor(const struct op_call *call, bool texel)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < call->op->tensor_count; i++)
+        if (spare_rank(call, i, texel) > spare_rank(call, best, texel))
+            best = i;
+    return &call->tensors[best];
+}
+
+/* What is bound as tensor i. A shader's binding must have some buffer even where the options keep
+ * it from being touched: another tensor stands in. */
+static const struct tensor *bound_tensor(const struct op_call *call, uint32_t i, bool texel)
+{
+    return call->tensors[i].buffer ? &call->tensors[i] : spare_tensor(call, texel);
+}
+
+/* Whether the device reads the tensors of these bits as texels; buffers of a caller's may lack the
+ * usage. */
+static bool texels_satisfy(const struct gpu_device *device, const struct op_call *call,
+                           uint32_t texels)
+{
+    bool satisfied = true;
     for (uint32_t i = 0; i < call->op->tensor_count; i++) {
-        halves |= call->tensors[i].type == ELEMENT_F16 && !op_tensor_raw(call, i);
-        if (call->tensors[i].buffer && !call->tensors[i].buffer->texel)
-            return false;
+        if (!(texels >> i & 1))
+            continue;
+        const struct gpu_buffer *buffer = bound_tensor(call, i, true)->buffer;
+        bool half = call->tensors[i].type == ELEMENT_F16;
+        satisfied &= !buffer || buffer->texel;
+        satisfied &= op_tensor_raw(call, i) ||
+                     (half ? device->features.texel_f16 : device->features.texel_f32);
     }
-    return device->features.texel_f32 && (device->features.texel_f16 || !halves);
+    return satisfied;
 }
 
 /* The subgroup size without which the candidate does not work; 0: any. */
@@ -72,24 +105,7 @@ static uint32_t fill_constants(const struct gpu_device *device, const struct op_
     return ID_SUBGROUP + 1;
 }
 
-static bool limits_satisfy(const struct gpu_device *device, const struct op_call *call,
-                           const struct op_candidate *candidate)
-{
-    const struct gpu_limits *limits = &device->limits;
-    uint32_t values[GPU_MAX_CONSTANTS] = {0};
-    uint32_t count = fill_constants(device, call, candidate, values);
-    struct gpu_needs needs = gpu_shader_needs(device, candidate->shader, values, count);
-    return candidate->group <= limits->group_invocations &&
-           candidate->group <= limits->group_size[0] &&
-           needs.storage_buffers <= limits->storage_buffers &&
-           needs.shared_bytes <= limits->shared_bytes && needs.push_bytes <= limits->push_bytes &&
-           (!call->op->iterations ||
-            call->op->iterations(call, candidate) <= limits->loop_iterations) &&
-           op_items_fit(device, call, candidate, needs.texels);
-}
-
-bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
-                  const struct op_candidate *candidate)
+static bool features_satisfy(const struct gpu_device *device, const struct op_candidate *candidate)
 {
     const struct gpu_features *features = &device->features;
     if (candidate->need & NEED_SHUFFLE &&
@@ -101,30 +117,84 @@ bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
     if (candidate->need & (NEED_MATRIX_NV | NEED_MATRIX_KHR) &&
         !matrices_satisfy(features, candidate))
         return false;
-    if (candidate->need & (NEED_TEXEL | NEED_SMALL_TEXEL) && !texels_satisfy(device, call))
-        return false;
     if (candidate->need & NEED_TEXEL && device->limits.texel_elements < LEAST_TEXELS)
         return false;
-    if (candidate->need & NEED_STORAGE16 && !features->storage16)
-        return false;
-    return limits_satisfy(device, call, candidate) &&
-           (!candidate->accepts || candidate->accepts(call, candidate));
+    return !(candidate->need & NEED_STORAGE16) || features->storage16;
+}
+
+/* What the candidate lacks for this call, whatever the tensors' sizes; NULL: nothing. Sets *texels
+ * to the tensors that it reads as texels. */
+static const char *unmet(const struct gpu_device *device, const struct op_call *call,
+                         const struct op_candidate *candidate, uint32_t *texels)
+{
+    const struct gpu_limits *limits = &device->limits;
+    uint32_t values[GPU_MAX_CONSTANTS] = {0};
+    if (!features_satisfy(device, candidate))
+        return "a feature of the device";
+    uint32_t count = fill_constants(device, call, candidate, values);
+    struct gpu_needs needs = gpu_shader_needs(device, candidate->shader, values, count);
+    *texels = needs.texels;
+    if (candidate->group > limits->group_invocations || candidate->group > limits->group_size[0])
+        return "larger workgroups";
+    if (needs.storage_buffers > limits->storage_buffers)
+        return "more storage buffers";
+    if (needs.shared_bytes > limits->shared_bytes)
+        return "more shared memory";
+    if (needs.push_bytes > limits->push_bytes)
+        return "more push constants";
+    if (call->op->iterations && call->op->iterations(call, candidate) > limits->loop_iterations)
+        return "longer loops than the driver runs";
+    if (!texels_satisfy(device, call, needs.texels))
+        return "uniform texel usage of a buffer that was made without";
+    return candidate->accepts && !candidate->accepts(call, candidate) ? "another shape" : NULL;
+}
+
+bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
+                  const struct op_candidate *candidate)
+{
+    uint32_t texels;
+    return !unmet(device, call, candidate, &texels) &&
+           op_items_fit(device, call, candidate, texels);
 }
 
 const struct op_candidate *op_usual(const struct gpu_device *device, const struct op_call *call)
 {
     enum op_class wanted = device->info.type == GPU_CPU ? CLASS_CPU : CLASS_GPU;
-    const struct op_candidate *first = NULL;
+    const struct op_candidate *first = NULL, *last = NULL;
     for (uint32_t i = 0; i < call->op->candidate_count; i++) {
         const struct op_candidate *candidate = &call->op->candidates[i];
-        if (candidate->target == CLASS_TUNED || !op_satisfies(device, call, candidate))
+        uint32_t texels;
+        if (candidate->target == CLASS_TUNED || unmet(device, call, candidate, &texels))
             continue;
+        if (!op_items_fit(device, call, candidate, texels)) {
+            last = candidate->target == CLASS_NONE ? last : candidate;
+            continue;
+        }
         if (candidate->target == CLASS_ANY || candidate->target == wanted)
             return candidate;
         if (!first && candidate->target != CLASS_NONE)
             first = candidate;
     }
-    return first ? first : &call->op->candidates[call->op->candidate_count - 1];
+    return first ? first : last;
+}
+
+status op_refuse(struct gpu_device *device, const struct op_call *call)
+{
+    const struct op_candidate *candidates = call->op->candidates;
+    const uint32_t count = call->op->candidate_count;
+    char text[256] = "";
+    uint32_t texels, length = 0;
+    status result = gpu_needs_status(device);
+    for (uint32_t i = 0; i < count && !result; i++) {
+        const char *what = unmet(device, call, &candidates[i], &texels);
+        if (what && length < sizeof(text) &&
+            (candidates[i].target == CLASS_SPARE || i + 1 == count))
+            length += (uint32_t)snprintf(text + length, sizeof(text) - length, "%s%s needs %s",
+                                         length ? "; " : "", candidates[i].name, what);
+    }
+    return result ? result
+                  : fail(device->log, STATUS_UNSUPPORTED, "%s: no kernel runs on %s: %s",
+                         call->op->name, device->info.name, text);
 }
 
 const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call)
@@ -140,23 +210,12 @@ static enum gpu_format tensor_format(const struct op_call *call, uint32_t index)
     return call->tensors[index].type == ELEMENT_F16 ? GPU_RGBA16F : GPU_RGBA32F;
 }
 
-/* An input of the call that has memory. */
-static uint32_t first_input(const struct op_call *call)
-{
-    uint32_t i = 0;
-    while (i + 1 < call->op->tensor_count &&
-           (!call->tensors[i].buffer || call->op->writes >> i & 1))
-        i++;
-    return i;
-}
-
-/* Binds all tensors. A shader's binding must have some buffer even where the options keep it from
- * being touched: an input stands in. */
 static void bind_tensors(const struct op_call *call, struct gpu_dispatch *dispatch)
 {
-    const struct tensor *spare = &call->tensors[first_input(call)];
+    const struct gpu_reflection *reflection = &dispatch->pipeline->reflection;
     for (uint32_t i = 0; i < call->op->tensor_count; i++) {
-        const struct tensor *tensor = call->tensors[i].buffer ? &call->tensors[i] : spare;
+        bool texel = i < reflection->binding_count && reflection->kinds[i] == GPU_BINDING_TEXEL;
+        const struct tensor *tensor = bound_tensor(call, i, texel);
         uint64_t bytes = size_round_up(tensor->elements * element_bytes(tensor->type), 16);
         dispatch->bindings[i] =
             (struct gpu_binding){.buffer = tensor->buffer,
@@ -200,10 +259,12 @@ status op_pipeline(struct gpu_device *device, const struct op_call *call,
 status op_record(struct gpu_commands *commands, const struct op_call *call,
                  const struct op_candidate *candidate)
 {
-    struct gpu_device *device = call->tensors[first_input(call)].buffer->device;
+    struct gpu_device *device = spare_tensor(call, false)->buffer->device;
     union op_params push = call->params;
     if (!candidate)
         candidate = op_choose(device, call);
+    if (!candidate)
+        return op_refuse(device, call);
     struct op_dispatch span_data = {.call = call, .candidate = candidate};
     struct gpu_dispatch dispatch = {.label = call->op->name,
                                     .push = &push,

@@ -148,9 +148,13 @@ const struct op *op_find(const char *name); /* NULL when there is none */
 /* Whether the device has all that the candidate needs for this call. */
 bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
                   const struct op_candidate *candidate);
-/* The candidate that runs where none was measured, never NULL: every op's last one runs wherever
- * there are eight storage buffers, and another one where there are four. */
+/* The candidate that runs where none was measured. Where single items pass what can be bound, one
+ * that is satisfied but for that: its recording says what does not fit. NULL: none, which may be
+ * only where a tensor that is read as texels where there are four storage buffers lies in a
+ * caller's buffer without that usage, or where loops are longer than the driver runs. */
 const struct op_candidate *op_usual(const struct gpu_device *device, const struct op_call *call);
+/* Fails for a call that has no candidate, and says why. */
+status op_refuse(struct gpu_device *device, const struct op_call *call);
 /* The candidate that runs by default: the one that was measured to be the fastest, if the device
  * has one for such calls and can run it for this one, else the usual one. */
 const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call);

@@ -143,6 +143,14 @@ static void route_span(const struct gpu_dispatch *dispatch, uint32_t index, uint
         *begin = *begin / 4 * 4; /* whole words */
         *end = size_round_up(*end, 4);
         return;
+    case ROUTE_WEIGHT: /* one group's, where that is enough: all may pass what texels can hold */
+        span_whole(dispatch, index, begin, end);
+        if (from.bg == to.bg) {
+            uint64_t group = 4 * width * p->heads * p->dk4;
+            *begin = from.bg % p->groups * group;
+            *end = *begin + group;
+        }
+        return;
     case ROUTE_HEAD:
     case ROUTE_PROB:
         if (call->options[OPTION_ROUTING] == ROUTING_SOFT)
