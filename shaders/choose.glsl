@@ -2,7 +2,7 @@
 // which come four at a time, and where LOGIT_WORD(i) is defined logits given.
 layout(constant_id = ID_OPTION + OPTION_ROUTER) const uint router = ROUTER_LOGITS;
 
-const float NEVER = -3.0e38; // below every logit, finite so that differences are
+const float NEVER = -3.402823466e38; // the least float: no logit is below, and its share is exp(0)
 
 struct route_choice {
     uint best;

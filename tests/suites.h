@@ -29,6 +29,7 @@
     ROW(ops_reference) \
     ROW(choices) \
     ROW(span) \
+    ROW(route) \
     ROW(state) \
     ROW(graph) \
     ROW(plan) \
