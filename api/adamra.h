@@ -279,7 +279,7 @@ typedef struct adamra_attention_params {
     adamra_feature_map feature_map;
     adamra_pooling pooling;
     adamra_router router;          /* logits given, or computed from weights */
-    float eps;                     /* 0 means 1e-6; negative or not finite is an error */
+    float eps;                     /* 0 means 1e-6; else finite and at least FLT_MIN */
     const adamra_bigbird *bigbird; /* bigbird only; NULL means {64, 2, 3, 3, 0} */
     adamra_type type; /* storage of Q, K, V, Y and of given logits on the device; router
                        * weights and sums are always 32 bit */

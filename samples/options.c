@@ -1,4 +1,5 @@
 #include "options.h"
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +137,7 @@ static bool set_eps(struct options *options, const char *text)
 {
     char *end;
     options->eps = strtof(text, &end);
-    return end != text && *end == 0 && isfinite(options->eps) && options->eps > 0;
+    return end != text && *end == 0 && isfinite(options->eps) && options->eps >= FLT_MIN;
 }
 
 static bool read_whole(const char *text, uint32_t low, uint32_t *out)
@@ -221,7 +222,7 @@ static const struct flag flags[] = {
      "elu1 (default) or relu (adamra, linear)"},
     {"pooling", 0, "KIND", FOR_ATTEND, set_pooling, "mean or max",
      "mean (default) or max (adamra)"},
-    {"eps", 0, "X", FOR_ATTEND, set_eps, "a number > 0 that 32 bits hold",
+    {"eps", 0, "X", FOR_ATTEND, set_eps, "a number >= 1.17549435e-38 that 32 bits hold",
      "added to the normaliser (default 1e-6; adamra, linear)"},
     {"block", 0, "N", FOR_ATTEND, set_block, "a whole number >= 1",
      "tokens of a block (default 64; bigbird)"},

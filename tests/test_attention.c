@@ -2,6 +2,7 @@
 #include "attention_cases.h"
 #include "context.h"
 #include "suites.h"
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +316,27 @@ START_TEST(chunks_are_equal)
 }
 END_TEST
 
+/* Rows without keys divide a probability by it. */
+START_TEST(the_least_eps_divides)
+{
+    struct random random = random_seed(test_seed() + 6);
+    struct attention_case c = {.name = "the least eps", .rates = {1, 5}};
+    c.params = (adamra_attention_params){.kind = "adamra",
+                                         .batch = 3,
+                                         .groups = 1,
+                                         .queries = 40,
+                                         .keys = 40,
+                                         .key_width = 12,
+                                         .value_width = 16,
+                                         .heads = 2,
+                                         .routing = (adamra_routing)_i,
+                                         .eps = FLT_MIN};
+    attention_case_draw(&c, &random, true);
+    check_device(&c);
+    attention_case_finish(&c);
+}
+END_TEST
+
 START_TEST(no_validation_errors)
 {
     ck_assert_uint_eq(adamra_validation_errors(attention_context()), 0);
@@ -339,6 +361,7 @@ Suite *attention_suite(void)
     tcase_add_test(device, split_is_equal);
     tcase_add_test(device, padding_is_not_read);
     tcase_add_test(device, chunks_are_equal);
+    tcase_add_loop_test(device, the_least_eps_divides, ADAMRA_TOP1, ADAMRA_NONE + 1);
     tcase_add_test(device, no_validation_errors);
     suite_add_tcase(suite, device);
     return suite;

@@ -244,8 +244,10 @@ static status read_eps(const struct reader *reader)
 {
     const json_t *value = json_object_get(reader->root, "layer_norm_eps");
     double eps = json_number_value(value);
-    if (!json_is_number(value) || eps < 0 || eps > (double)FLT_MAX)
-        return fail_key(reader, "layer_norm_eps", "a number >= 0");
+    /* Devices take what is below the least normal number for zero, some not everywhere. */
+    if (!json_is_number(value) || eps < 0 || eps > (double)FLT_MAX ||
+        (eps > 0 && (float)eps < FLT_MIN))
+        return fail_key(reader, "layer_norm_eps", "a number >= 0, 0 or normal in 32 bits");
     reader->config->layer_norm_eps = (float)eps;
     return STATUS_OK;
 }
