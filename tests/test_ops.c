@@ -311,6 +311,21 @@ START_TEST(choice_follows_the_device)
 }
 END_TEST
 
+/* A workgroup is one subgroup by requirement, where the device can be required to make it so. */
+START_TEST(subgroups_are_required)
+{
+    static const uint32_t rows[][3] = {{0, 0, 0}, {8, 8, 8}, {4, 32, 8}, {16, 32, 0}, {2, 4, 0}};
+    const struct op_call call = {.op = &made_up_op};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct gpu_device device = {
+            .features = {.subgroup_least = rows[i][0], .subgroup_most = rows[i][1]}};
+        ck_assert_uint_eq(op_pipeline_key(&device, &call, &made_up[2]).values[ID_SUBGROUP],
+                          rows[i][2]);
+        ck_assert_uint_eq(op_pipeline_key(&device, &call, &made_up[3]).values[ID_SUBGROUP], 0);
+    }
+}
+END_TEST
+
 START_TEST(names_find_ops)
 {
     ck_assert_ptr_eq(op_find(op_list[_i]->name), op_list[_i]);
@@ -331,6 +346,7 @@ Suite *ops_suite(void)
     Suite *suite = suite_create("ops");
     TCase *choice = tcase_create("choice");
     tcase_add_loop_test(choice, choice_follows_the_device, 0, (int)ARRAY_SIZE(choices));
+    tcase_add_test(choice, subgroups_are_required);
     tcase_add_loop_test(choice, names_find_ops, 0, (int)op_count);
     suite_add_tcase(suite, choice);
     TCase *kernels = tcase_create("kernels");

@@ -65,12 +65,16 @@ static bool texels_satisfy(const struct gpu_device *device, const struct op_call
     return satisfied;
 }
 
-/* The subgroup size without which the candidate does not work; 0: any. */
-static uint32_t required_subgroup(const struct op_candidate *candidate)
+/* The subgroup size without which the candidate does not work; 0: any, or none can be required.
+ * Where sizes may vary, the device's usual one is no promise that a workgroup is one subgroup. */
+static uint32_t required_subgroup(const struct gpu_features *features,
+                                  const struct op_candidate *candidate)
 {
     if (candidate->need & (NEED_MATRIX_NV | NEED_MATRIX_KHR))
         return candidate->group / candidate->tiles[TILE_SUBGROUPS];
-    return 0;
+    bool possible =
+        candidate->group >= features->subgroup_least && candidate->group <= features->subgroup_most;
+    return candidate->need & NEED_SHUFFLE && possible ? candidate->group : 0;
 }
 
 static bool matrices_satisfy(const struct gpu_features *features,
@@ -78,7 +82,7 @@ static bool matrices_satisfy(const struct gpu_features *features,
 {
     const struct gpu_matrices *matrices =
         candidate->need & NEED_MATRIX_NV ? &features->matrices_nv : &features->matrices_khr;
-    const uint32_t *tiles = candidate->tiles, size = required_subgroup(candidate);
+    const uint32_t *tiles = candidate->tiles, size = required_subgroup(features, candidate);
     bool fits = features->subgroup_most
                     ? size >= features->subgroup_least && size <= features->subgroup_most
                     : size == features->subgroup_size;
@@ -101,7 +105,7 @@ static uint32_t fill_constants(const struct gpu_device *device, const struct op_
     }
     memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
     values[ID_BY_HAND] = !device->features.unpack_half;
-    values[ID_SUBGROUP] = required_subgroup(candidate);
+    values[ID_SUBGROUP] = required_subgroup(&device->features, candidate);
     return ID_SUBGROUP + 1;
 }
 
