@@ -76,6 +76,10 @@ void find_heads(readout_tile t)
 uint list_queries(readout_tile t, uint first, out uint begin)
 {
     const uint lane = gl_SubgroupInvocationID, own = first + lane, rows = tile_rows(t);
+    // Both barriers are of memory alone: the workgroup is one subgroup of a CPU device, whose lanes
+    // go in step, and an execution barrier would make coroutines of them. The first one: the list
+    // before, which is written over, has been read.
+    memoryBarrierShared();
     uint count = 0;
     for (uint i = 0; i < rows; i++)
         [[unroll]] for (uint l = 0; l < SG; l++)
@@ -94,7 +98,7 @@ uint list_queries(readout_tile t, uint first, out uint begin)
         }
         if (head - first < SG) order[at] = i * SG + lane;
     }
-    memoryBarrierShared(); // the group is one subgroup, whose lanes go in step
+    memoryBarrierShared();
     return count;
 }
 
