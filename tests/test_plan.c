@@ -219,6 +219,17 @@ START_TEST(too_large_is_refused)
     ck_assert_msg(strstr(test_logger()->error, "giant: 1099511627776 numbers") != NULL, "%s",
                   test_logger()->error);
     graph_finish(&graph);
+
+    uint64_t bytes;
+    graph_init(&graph); /* as quads it could be addressed, as words it cannot */
+    tensor_id id =
+        graph_add_tensor(&graph, "raw", ELEMENT_F32, (uint64_t)UINT32_MAX + 1, GRAPH_SCRATCH);
+    ck_assert_int_eq(plan_measure(test_logger(), &graph, &bytes), STATUS_OK);
+    graph_add_call(&graph, &op_route)->tensors[ROUTE_PROB] = id;
+    ck_assert_int_eq(plan_measure(test_logger(), &graph, &bytes), STATUS_OUT_OF_DEVICE_MEMORY);
+    ck_assert_msg(strstr(test_logger()->error, "raw: 4294967296 numbers, expected at most") != NULL,
+                  "%s", test_logger()->error);
+    graph_finish(&graph);
 }
 END_TEST
 

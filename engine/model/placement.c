@@ -6,8 +6,9 @@
  * worth having. */
 #define ARENA_ALIGNMENT 256
 
-/* Kernels count quads in 32 bits. */
+/* Kernels count quads in 32 bits, and single numbers of tensors that they address in words. */
 #define MAX_TENSOR_ELEMENTS (4 * (uint64_t)UINT32_MAX)
+#define MAX_RAW_ELEMENTS    ((uint64_t)UINT32_MAX)
 
 void placement_finish(struct placement *placement)
 {
@@ -67,18 +68,30 @@ static void place(struct placement *placement, tensor_id id)
     placement->order[at] = id;
 }
 
+static status check_size(struct logger *log, const struct graph_tensor *tensor, uint64_t most)
+{
+    return tensor->elements <= most
+               ? STATUS_OK
+               : fail(log, STATUS_OUT_OF_DEVICE_MEMORY,
+                      "%s: %llu numbers, expected at most %llu in one tensor", tensor->name,
+                      (unsigned long long)tensor->elements, (unsigned long long)most);
+}
+
 static status check_sizes(struct logger *log, const struct graph *graph)
 {
     uint64_t total = 0;
-    for (uint32_t i = 0; i < graph->tensor_count; i++) {
-        const struct graph_tensor *tensor = &graph->tensors[i];
-        if (tensor->elements > MAX_TENSOR_ELEMENTS || !size_add(total, tensor->elements, &total))
-            return fail(log, STATUS_OUT_OF_DEVICE_MEMORY,
-                        "%s: %llu numbers, expected at most %llu in one tensor", tensor->name,
-                        (unsigned long long)tensor->elements,
-                        (unsigned long long)MAX_TENSOR_ELEMENTS);
+    status result = STATUS_OK;
+    for (uint32_t i = 0; i < graph->tensor_count && !result; i++) {
+        bool counted = size_add(total, graph->tensors[i].elements, &total);
+        result = check_size(log, &graph->tensors[i], counted ? MAX_TENSOR_ELEMENTS : 0);
     }
-    return STATUS_OK;
+    for (uint32_t i = 0; i < graph->call_count && !result; i++) {
+        const struct graph_call *call = &graph->calls[i];
+        for (uint32_t t = 0; t < call->op->tensor_count && !result; t++)
+            if (call->op->raw >> t & 1 && call->tensors[t] != NO_TENSOR)
+                result = check_size(log, &graph->tensors[call->tensors[t]], MAX_RAW_ELEMENTS);
+    }
+    return result;
 }
 
 status placement_init(struct logger *log, const struct graph *graph, struct placement *placement)
