@@ -12,8 +12,10 @@ const uint AT_ONCE = 16; // loads, before the first is used
 
 void main()
 {
-    BEGIN_ELEMENT(index, p.blocks * p.quads);
-    const uint block = index / p.quads, quad = index % p.quads;
+    BEGIN_ITEM(item);
+    const uint items = (p.quads + GROUP - 1) / GROUP; // of a block
+    const uint block = item / items, quad = item % items * GROUP + gl_LocalInvocationIndex;
+    if (quad >= p.quads) return;
     uint from = p.p_start + block * p.stretches * p.quads + quad;
     const uint to = p.s_start + block * p.s_block + quad;
     vec4 sum = vec4(0);

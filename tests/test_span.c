@@ -62,12 +62,33 @@ START_TEST(no_rows_are_no_bytes)
 }
 END_TEST
 
+/* However many stretches a state has, an item of its reduction binds those of one block. */
+START_TEST(reductions_keep_to_a_block)
+{
+    enum { BLOCKS = 3, STRETCHES = 7, QUADS = 70, BYTES = 16 * STRETCHES * QUADS };
+    const struct op_call call = {
+        .op = &op_reduce,
+        .params.reduce = {.blocks = BLOCKS, .stretches = STRETCHES, .quads = QUADS}};
+    for (uint32_t c = 0; c < op_reduce.candidate_count; c++) {
+        const struct op_dispatch both = {.call = &call, .candidate = &op_reduce.candidates[c]};
+        const struct gpu_dispatch dispatch = {.span_data = &both};
+        const uint64_t items = op_reduce.items(&call, both.candidate);
+        for (uint64_t i = 0; i < items; i++) {
+            uint64_t begin, end;
+            op_reduce.span(&dispatch, REDUCE_P, i, i + 1, &begin, &end);
+            ck_assert(begin == i * BLOCKS / items * BYTES && end == begin + BYTES);
+        }
+    }
+}
+END_TEST
+
 Suite *span_suite(void)
 {
     Suite *suite = suite_create("span");
     TCase *ranges = tcase_create("ranges");
     tcase_add_loop_test(ranges, ranges_hold_their_rows, 0, ARRAY_SIZE(layouts));
     tcase_add_test(ranges, no_rows_are_no_bytes);
+    tcase_add_test(ranges, reductions_keep_to_a_block);
     suite_add_tcase(suite, ranges);
     return suite;
 }

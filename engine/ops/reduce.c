@@ -18,10 +18,15 @@ static void reduce_reference(const struct op_call *call)
     }
 }
 
+/* Items of a block: none crosses its end, as it would bind all stretches of two. */
+static uint64_t block_items(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return size_div_up(call->params.reduce.quads, candidate->group);
+}
+
 static uint64_t reduce_items(const struct op_call *call, const struct op_candidate *candidate)
 {
-    return size_div_up((uint64_t)call->params.reduce.blocks * call->params.reduce.quads,
-                       candidate->group);
+    return call->params.reduce.blocks * block_items(call, candidate);
 }
 
 static void reduce_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -29,9 +34,10 @@ static void reduce_span(const struct gpu_dispatch *dispatch, uint32_t index, uin
 {
     const struct op_call *call = span_call(dispatch);
     const struct reduce_params *p = &call->params.reduce;
-    uint64_t group = span_candidate(dispatch)->group;
-    uint64_t low = first * group;
-    uint64_t high = size_min(end_item * group, (uint64_t)p->blocks * p->quads) - 1;
+    const struct op_candidate *candidate = span_candidate(dispatch);
+    uint64_t items = block_items(call, candidate), last = end_item - 1;
+    uint64_t low = first % items * candidate->group;
+    uint64_t high = size_min((last % items + 1) * candidate->group, p->quads);
     /* A block is a batch row, a stretch a row of it. */
     struct span_layout layout = {.start = p->p_start,
                                  .batch = (uint64_t)p->stretches * p->quads,
@@ -48,12 +54,12 @@ static void reduce_span(const struct gpu_dispatch *dispatch, uint32_t index, uin
                                       .groups = 1,
                                       .heads = 1};
         rows = p->quads;
-        span_rows(&layout, call->tensors[index].type, low / p->quads, high / p->quads,
-                  low % p->quads, high % p->quads + 1, rows, begin, end);
+        span_rows(&layout, call->tensors[index].type, first / items, last / items, low, high, rows,
+                  begin, end);
         return;
     }
-    span_rows(&layout, call->tensors[index].type, low / p->quads, high / p->quads, 0, rows, rows,
-              begin, end);
+    span_rows(&layout, call->tensors[index].type, first / items, last / items, 0, rows, rows, begin,
+              end);
 }
 
 static void reduce_cost(const struct op_call *call, double *operations, double *bytes)
