@@ -340,12 +340,14 @@ static bool is_decided(const struct contest *contest)
 /* The contest, from the fewest rows on; nothing to decide where there is one candidate. */
 static status hold(struct contest *contest, struct op_choices *choices)
 {
+    const struct op_tuning *tuning = contest->tuning;
+    const struct op_call call = op_shape_call(contest->shape, tuning->params->type, SHAPE_ROWS);
+    contest->usual = op_usual(tuning->device, &call); /* reports name it, of failures too */
     status result = bench_init(contest->tuning, contest->shape, SHAPE_ROWS, &contest->bench);
     if (!result)
         find_contenders(contest);
     if (result || contest->count < 2)
         return result;
-    contest->usual = op_usual(contest->tuning->device, &contest->bench.call);
     if (!out_of_time(contest->tuning)) {
         result = choose_size(contest);
         if (!result)
