@@ -44,7 +44,8 @@ struct adamra_vulkan {
 typedef struct adamra_vulkan_features {
     const char *extensions[16]; /* static strings */
     uint32_t extension_count;
-    void *chain; /* for VkDeviceCreateInfo.pNext: the structs below, ended by `next` */
+    void *chain; /* for VkDeviceCreateInfo.pNext: those structs below that the device knows and that
+                  * `next` leaves to them, ended by `next` */
     VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceShaderFloat16Int8Features float16;
     VkPhysicalDeviceSubgroupSizeControlFeaturesEXT subgroup;
@@ -58,7 +59,10 @@ typedef struct adamra_vulkan_features {
 /*
  * Asks the device what there is of the above.
  * get_instance_proc_addr: NULL: the system's loader
- * next: the caller's own chain, appended; may be NULL. It must not hold the same structs.
+ * next: the caller's own chain, appended; may be NULL. In a VkPhysicalDeviceVulkan11Features,
+ * VkPhysicalDeviceVulkan12Features or VkPhysicalDeviceVulkan13Features there, the features that
+ * adamra uses are switched on, what else it asks for stays, and the struct for the same feature is
+ * not among ours, since Vulkan forbids that. The structs above themselves must not be in it.
  */
 ADAMRA_API adamra_status adamra_vulkan_get_features(
     PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,

@@ -25,6 +25,47 @@ void vulkan_adopt(const adamra_vulkan *vulkan, struct gpu_external *external,
 
 /* ---- what to enable ---- */
 
+/* Enables features in a struct of the caller's that has them. Vulkan forbids a second struct for
+ * the same feature in a chain, so ours is left out then: its type becomes 0. */
+static void merge_link(VkBaseOutStructure *link, struct gpu_enable *ours)
+{
+    union {
+        VkBaseOutStructure *base;
+        VkPhysicalDeviceVulkan11Features *vulkan11;
+        VkPhysicalDeviceVulkan12Features *vulkan12;
+        VkPhysicalDeviceVulkan13Features *vulkan13;
+    } theirs = {.base = link};
+    switch ((uint32_t)link->sType) {
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES:
+        theirs.vulkan11->storageBuffer16BitAccess |= ours->storage16.storageBuffer16BitAccess;
+        ours->storage16.sType = 0;
+        break;
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES:
+        theirs.vulkan12->shaderFloat16 |= ours->float16.shaderFloat16;
+        theirs.vulkan12->vulkanMemoryModel |= ours->memory_model.vulkanMemoryModel;
+        ours->float16.sType = ours->memory_model.sType = 0;
+        break;
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES:
+        theirs.vulkan13->subgroupSizeControl |= ours->subgroup.subgroupSizeControl;
+        theirs.vulkan13->computeFullSubgroups |= ours->subgroup.computeFullSubgroups;
+        ours->subgroup.sType = 0;
+        break;
+    }
+}
+
+/* Puts a struct of ours before what the chain has so far, where it has a type. */
+static void chain_struct(adamra_vulkan_features *out, void *to, const void *from, size_t size)
+{
+    VkBaseOutStructure link;
+    memcpy(&link, from, sizeof(link));
+    if (!link.sType)
+        return;
+    link.pNext = out->chain;
+    memcpy(to, from, size);
+    memcpy(to, &link, sizeof(link));
+    out->chain = to;
+}
+
 /* The engine's findings in the caller's struct, which then points into itself. */
 static void export_features(struct gpu_enable *enable, void *next, adamra_vulkan_features *out)
 {
@@ -33,34 +74,14 @@ static void export_features(struct gpu_enable *enable, void *next, adamra_vulkan
     static_assert(sizeof(enable->extensions) <= sizeof(out->extensions), "room");
     *out = (adamra_vulkan_features){.extension_count = enable->extension_count, .chain = next};
     memcpy(out->extensions, enable->extensions, sizeof(enable->extensions));
-    if (enable->memory_model.sType) {
-        out->memory_model = enable->memory_model;
-        out->memory_model.pNext = out->chain;
-        out->chain = &out->memory_model;
-    }
-    if (enable->matrix_nv.sType) {
-        enable->matrix_nv.pNext = out->chain;
-        memcpy(&out->matrix_nv, &enable->matrix_nv, sizeof(enable->matrix_nv));
-        out->chain = &out->matrix_nv;
-    }
-    if (enable->matrix_khr.sType) {
-        enable->matrix_khr.pNext = out->chain;
-        memcpy(&out->matrix_khr, &enable->matrix_khr, sizeof(enable->matrix_khr));
-        out->chain = &out->matrix_khr;
-    }
-    if (enable->subgroup.sType) {
-        out->subgroup = enable->subgroup;
-        out->subgroup.pNext = out->chain;
-        out->chain = &out->subgroup;
-    }
-    if (enable->float16.sType) {
-        out->float16 = enable->float16;
-        out->float16.pNext = out->chain;
-        out->chain = &out->float16;
-    }
-    out->storage16 = enable->storage16;
-    out->storage16.pNext = out->chain;
-    out->chain = &out->storage16;
+    for (VkBaseOutStructure *link = next; link; link = link->pNext)
+        merge_link(link, enable);
+    chain_struct(out, &out->memory_model, &enable->memory_model, sizeof(out->memory_model));
+    chain_struct(out, &out->matrix_nv, &enable->matrix_nv, sizeof(enable->matrix_nv));
+    chain_struct(out, &out->matrix_khr, &enable->matrix_khr, sizeof(enable->matrix_khr));
+    chain_struct(out, &out->subgroup, &enable->subgroup, sizeof(out->subgroup));
+    chain_struct(out, &out->float16, &enable->float16, sizeof(out->float16));
+    chain_struct(out, &out->storage16, &enable->storage16, sizeof(out->storage16));
 }
 
 adamra_status adamra_vulkan_get_features(PFN_vkGetInstanceProcAddr get_instance_proc_addr,

@@ -44,8 +44,14 @@ static void make_instance(struct host *host)
 static void choose_features(struct host *host, enum host_features wanted)
 {
     VkDeviceCreateInfo *info = &host->device_info;
+    host->vulkan12 = (VkPhysicalDeviceVulkan12Features){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .timelineSemaphore = wanted == HOST_MERGED};
+    host->vulkan11 = (VkPhysicalDeviceVulkan11Features){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &host->vulkan12};
     ck_assert_int_eq(adamra_vulkan_get_features(NULL, host->own.instance.handle, host->own.physical,
-                                                NULL, &host->features),
+                                                wanted == HOST_MERGED ? &host->vulkan11 : NULL,
+                                                &host->features),
                      ADAMRA_OK);
     if (wanted == HOST_PLAIN)
         return;
@@ -54,13 +60,8 @@ static void choose_features(struct host *host, enum host_features wanted)
     info->ppEnabledExtensionNames = host->features.extensions;
     if (wanted != HOST_VULKAN_1_2)
         return;
-    host->vulkan12 = (VkPhysicalDeviceVulkan12Features){
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .shaderFloat16 = host->features.float16.shaderFloat16};
-    host->vulkan11 = (VkPhysicalDeviceVulkan11Features){
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-        .pNext = &host->vulkan12,
-        .storageBuffer16BitAccess = host->features.storage16.storageBuffer16BitAccess};
+    host->vulkan12.shaderFloat16 = host->features.float16.shaderFloat16;
+    host->vulkan11.storageBuffer16BitAccess = host->features.storage16.storageBuffer16BitAccess;
     info->pNext = &host->vulkan11;
     info->enabledExtensionCount = 0;
 }

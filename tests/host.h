@@ -10,9 +10,10 @@
 #include "adamra_vulkan.h" /* after volk.h, which brings Vulkan without prototypes */
 
 enum host_features {
-    HOST_PLAIN,     /* nothing optional is enabled */
-    HOST_FEATURES,  /* all that adamra_vulkan_get_features names */
-    HOST_VULKAN_1_2 /* the same features in the structs of Vulkan 1.1 and 1.2 */
+    HOST_PLAIN,      /* nothing optional is enabled */
+    HOST_FEATURES,   /* all that adamra_vulkan_get_features names */
+    HOST_VULKAN_1_2, /* the same features in the structs of Vulkan 1.1 and 1.2 */
+    HOST_MERGED      /* again: adamra adds them to those structs, which the program brings */
 };
 
 struct host {

@@ -39,6 +39,7 @@
     ROW(stream) \
     ROW(stream_bounds) \
     ROW(embed) \
+    ROW(embed_features) \
     ROW(embed_record) \
     ROW(embed_import) \
     ROW(embed_usage) \

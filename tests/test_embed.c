@@ -10,56 +10,6 @@ static const char *const kinds[] = {"adamra", "linear", "softmax", "bigbird"};
 
 /* ---- the context ---- */
 
-static adamra_device_info device_info(struct host *host)
-{
-    adamra_device_info info;
-    adamra_context *context = host_context(host);
-    ck_assert_int_eq(adamra_context_device(context, &info), ADAMRA_OK);
-    adamra_context_destroy(context);
-    return info;
-}
-
-START_TEST(only_what_is_enabled_is_used)
-{
-    static const enum host_features choices[] = {HOST_PLAIN, HOST_FEATURES, HOST_VULKAN_1_2};
-    for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
-        struct host host;
-        host_init(&host, choices[i]);
-        adamra_device_info info = device_info(&host);
-        bool on = choices[i] != HOST_PLAIN;
-        ck_assert_int_eq(info.storage_16bit,
-                         on && host.features.storage16.storageBuffer16BitAccess);
-        ck_assert_int_eq(info.float16, on && host.features.float16.shaderFloat16);
-        ck_assert_uint_eq(info.index, UINT32_MAX);
-        ck_assert_uint_gt(strlen(info.name), 0);
-        host_finish(&host);
-    }
-}
-END_TEST
-
-START_TEST(features_are_appended_to_the_callers_chain)
-{
-    struct host host;
-    VkPhysicalDeviceVariablePointersFeatures mine = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VARIABLE_POINTERS_FEATURES};
-    adamra_vulkan_features features;
-    host_init(&host, HOST_PLAIN);
-    ck_assert_int_eq(adamra_vulkan_get_features(host.vulkan.get_instance_proc_addr,
-                                                host.vulkan.instance, host.vulkan.physical_device,
-                                                &mine, &features),
-                     ADAMRA_OK);
-    ck_assert_ptr_eq(features.chain, &features.storage16);
-    const VkBaseOutStructure *last = features.chain;
-    while (last->pNext)
-        last = last->pNext;
-    ck_assert_ptr_eq(last, &mine);
-    ck_assert_int_eq(adamra_vulkan_get_features(NULL, VK_NULL_HANDLE, host.vulkan.physical_device,
-                                                NULL, &features),
-                     ADAMRA_INVALID_ARGUMENT);
-    host_finish(&host);
-}
-END_TEST
-
 /* Runs the case on both contexts; the results must be the same to the bit. */
 static void compare_contexts(adamra_context *a, adamra_context *b, const struct attention_case *c,
                              adamra_type type)
@@ -358,8 +308,6 @@ Suite *embed_suite(void)
     TCase *objects = tcase_create("objects"), *buffers = tcase_create("buffers");
     tcase_set_timeout(objects, 300);
     tcase_set_timeout(buffers, 300);
-    tcase_add_test(objects, only_what_is_enabled_is_used);
-    tcase_add_test(objects, features_are_appended_to_the_callers_chain);
     tcase_add_test(objects, contexts_share_a_device);
     tcase_add_test(objects, every_use_of_the_queue_is_locked);
     tcase_add_test(objects, wrong_objects_are_refused);
