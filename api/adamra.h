@@ -139,7 +139,11 @@ typedef int (*adamra_progress_fn)(void *user, double done);
 /*
  * Where a context keeps what is expensive to make again: the driver's compiled pipelines, and what
  * adamra_tune has measured. Data that is missing, old, another device's or damaged is a miss, never
- * an error.
+ * an error. Pipelines are saved at the end of each run and each recording that has made new ones,
+ * and when the context is destroyed, for those of other calls: a program that is killed finds what
+ * it has run. Runs that make none, as nearly all but the first, do not save. What cannot be saved
+ * does not make a call fail, and is tried again when there are more new ones. The functions are
+ * called inside these calls, adamra_context_create and adamra_tune, on their thread.
  */
 typedef struct adamra_cache {
     /* Fills data with at most *size bytes of what was saved under `key` (a file name's letters);

@@ -1,6 +1,7 @@
 /* adamra_attention_record: the attention's graph over the caller's buffers, in the caller's command
  * buffer. What the host brings is small: it becomes the graph's constants. */
 #include "attention.h"
+#include "gpu/cache.h"
 #include "recording.h"
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,7 @@ adamra_status adamra_attention_record(adamra_attention *attention, const adamra_
         adamra_recording_destroy(recording);
         return context_status(result);
     }
+    gpu_pipelines_keep(context->device);
     *out = recording;
     return ADAMRA_OK;
 }

@@ -1,5 +1,6 @@
 #include "attention_import.h"
 #include "attention_stream.h"
+#include "gpu/cache.h"
 #include "transfer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -241,6 +242,8 @@ adamra_status adamra_attention_run(adamra_attention *attention, const adamra_att
     double start = context_clock_ms();
     adamra_timing measured = {0};
     status result = run(attention, io, &measured);
+    if (!result)
+        gpu_pipelines_keep(attention->context->device);
     measured.host_ms = context_clock_ms() - start;
     if (timing && !result)
         *timing = measured;

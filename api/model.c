@@ -1,4 +1,5 @@
 #include "api/model.h"
+#include "gpu/cache.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -344,6 +345,8 @@ adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens, uint3
     }
     device->progress_from = 0;
     device->progress_to = 1;
+    if (result == STATUS_OK)
+        gpu_pipelines_keep(device);
     total.host_ms = context_clock_ms() - start;
     if (result == STATUS_OK && timing)
         *timing = total;

@@ -1,5 +1,6 @@
 /* adamra_model_record: the encoder over the caller's buffers, in the caller's command buffer. */
 #include "api/model.h"
+#include "gpu/cache.h"
 #include "recording.h"
 
 /* A tensor of the encoder in a buffer of the caller's. */
@@ -133,6 +134,7 @@ adamra_status adamra_model_record(adamra_model *model, const adamra_model_io *io
         adamra_recording_destroy(recording);
         return context_status(result);
     }
+    gpu_pipelines_keep(context->device);
     *out = recording;
     return ADAMRA_OK;
 }

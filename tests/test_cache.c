@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adamra_vulkan.h" /* after volk.h, which brings Vulkan without prototypes */
+
 static char folder[256];
 
 static void make_folder(void)
@@ -65,16 +67,22 @@ static int shelf_save(void *user, const char *key, const void *data, size_t size
     return 1;
 }
 
-/* A small attention in a context with that cache. */
-static void run_once(const adamra_cache *cache)
+static adamra_context *open_context(const adamra_cache *cache)
+{
+    adamra_context_params params = test_context_params();
+    adamra_context *context;
+    params.cache = cache;
+    ck_assert_int_eq(adamra_context_create(&params, &context), ADAMRA_OK);
+    return context;
+}
+
+/* A small attention. */
+static void run_in(adamra_context *context)
 {
     static const uint32_t rates[] = {1, 2};
     struct random random = random_seed(1);
     struct attention_case c = {.name = "cached", .rates = {1, 2}};
     struct attention_result result;
-    adamra_context_params params = test_context_params();
-    adamra_context *context;
-    params.cache = cache;
     c.params = (adamra_attention_params){.batch = 1,
                                          .groups = 1,
                                          .heads = 2,
@@ -83,12 +91,17 @@ static void run_once(const adamra_cache *cache)
                                          .keys = 5,
                                          .key_width = 4,
                                          .value_width = 4};
-    ck_assert_int_eq(adamra_context_create(&params, &context), ADAMRA_OK);
     attention_case_draw(&c, &random, false);
     attention_result_init(&result, &c);
     attention_case_run(context, &c, ADAMRA_F32, &result, NULL);
     attention_result_finish(&result);
     attention_case_finish(&c);
+}
+
+static void run_once(const adamra_cache *cache)
+{
+    adamra_context *context = open_context(cache);
+    run_in(context);
     adamra_context_destroy(context);
 }
 
@@ -122,6 +135,78 @@ START_TEST(contexts_keep_pipelines_in_files)
     /* No place to keep anything: all the same. */
     run_once(&(adamra_cache){.folder = "/proc/adamra"});
     run_once(&(adamra_cache){.folder = ""});
+}
+END_TEST
+
+/* A program may be killed before it destroys its context. */
+START_TEST(a_run_keeps_what_it_has_compiled)
+{
+    struct shelf *shelf = calloc(1, sizeof(*shelf));
+    ck_assert_ptr_nonnull(shelf);
+    char command[640];
+    adamra_context *context = open_context(&(adamra_cache){.folder = in_folder("runs")});
+    snprintf(command, sizeof(command), "test -s '%s'/pipelines-*", in_folder("runs"));
+    ck_assert_int_ne(system(command), 0);
+    run_in(context);
+    ck_assert_int_eq(system(command), 0);
+    adamra_context_destroy(context);
+
+    context = open_context(&(adamra_cache){.load = shelf_load, .save = shelf_save, .user = shelf});
+    run_in(context);
+    const uint32_t loads = shelf->loads;
+    ck_assert_uint_eq(shelf->saves, 1);
+    run_in(context);
+    ck_assert_uint_eq(shelf->saves, 1);
+    ck_assert_uint_eq(shelf->loads, loads); /* not even looked at */
+    adamra_context_destroy(context);
+    ck_assert_uint_eq(shelf->saves, 1);
+    free(shelf);
+}
+END_TEST
+
+/* A softmax over one buffer, recorded and not executed. */
+static void record_in(adamra_context *context)
+{
+    const adamra_attention_params params = {
+        .kind = "softmax", .queries = 4, .keys = 4, .key_width = 4, .value_width = 4};
+    struct gpu_device *device = context->device;
+    const VkCommandBufferAllocateInfo info = {.sType =
+                                                  VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                              .commandPool = device->commands,
+                                              .commandBufferCount = 1};
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VkCommandBuffer command;
+    adamra_buffer *buffer;
+    adamra_attention *attention;
+    adamra_recording *recording;
+    ck_assert_int_eq(adamra_buffer_create(context, 256, &buffer), ADAMRA_OK);
+    ck_assert_int_eq(adamra_attention_create(context, &params, &attention), ADAMRA_OK);
+    ck_assert_int_eq(device->vk.vkAllocateCommandBuffers(device->handle, &info, &command), 0);
+    ck_assert_int_eq(device->vk.vkBeginCommandBuffer(command, &begin), 0);
+    const adamra_attention_io io = {.q.buffer = buffer,
+                                    .k.buffer = buffer,
+                                    .v.buffer = buffer,
+                                    .y = {.buffer = buffer, .offset = 128}};
+    ck_assert_int_eq(adamra_attention_record(attention, &io, command, &recording), ADAMRA_OK);
+    ck_assert_int_eq(device->vk.vkEndCommandBuffer(command), 0);
+    device->vk.vkFreeCommandBuffers(device->handle, device->commands, 1, &command);
+    adamra_recording_destroy(recording);
+    adamra_attention_destroy(attention);
+    adamra_buffer_destroy(buffer);
+}
+
+START_TEST(a_recording_keeps_what_it_has_compiled)
+{
+    struct shelf *shelf = calloc(1, sizeof(*shelf));
+    ck_assert_ptr_nonnull(shelf);
+    adamra_context *context =
+        open_context(&(adamra_cache){.load = shelf_load, .save = shelf_save, .user = shelf});
+    record_in(context);
+    ck_assert_uint_eq(shelf->saves, 1);
+    record_in(context);
+    ck_assert_uint_eq(shelf->saves, 1);
+    adamra_context_destroy(context);
+    free(shelf);
 }
 END_TEST
 
@@ -219,6 +304,8 @@ Suite *cache_suite(void)
     tcase_add_checked_fixture(contexts, make_folder, remove_folder);
     tcase_add_test(contexts, contexts_keep_pipelines_by_the_callers_functions);
     tcase_add_test(contexts, contexts_keep_pipelines_in_files);
+    tcase_add_test(contexts, a_run_keeps_what_it_has_compiled);
+    tcase_add_test(contexts, a_recording_keeps_what_it_has_compiled);
     suite_add_tcase(suite, contexts);
     TCase *drivers = tcase_create("drivers");
     tcase_add_test(drivers, drivers_see_their_own_data_only);

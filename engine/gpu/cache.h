@@ -35,8 +35,9 @@ bool gpu_cache_save(const struct gpu_device *device, const struct gpu_store *sto
 /* Of bytes; a change of one word always changes it. */
 uint64_t gpu_cache_hash(uint64_t seed, const void *bytes, size_t size);
 
-/* Keeps in the device's store what its driver has compiled since the last time; its destruction
- * does that too. (pipeline.c) */
+/* Keeps in the device's store what its driver has compiled since the last time; nothing to do where
+ * no pipeline was made since. A program may be killed before it destroys the device, which does it
+ * too: so it is done after runs and recordings. (pipeline.c) */
 void gpu_pipelines_keep(struct gpu_device *device);
 
 /* ---- pipeline_cache.c ---- */
