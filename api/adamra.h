@@ -204,7 +204,8 @@ ADAMRA_API uint32_t adamra_validation_errors(const adamra_context *context);
 
 typedef enum adamra_type { ADAMRA_F32, ADAMRA_F16 } adamra_type;
 
-/* Device memory, for data that stays there between calls. */
+/* Device memory, for data that stays there between calls. Where the memory that suits best is
+ * full, other memory that the device reaches is taken, as far as max_device_memory allows. */
 typedef struct adamra_buffer adamra_buffer;
 
 ADAMRA_API adamra_status adamra_buffer_create(adamra_context *context, uint64_t bytes,

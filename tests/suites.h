@@ -13,6 +13,7 @@
     ROW(config) \
     ROW(gpu) \
     ROW(gpu_memory) \
+    ROW(gpu_room) \
     ROW(gpu_reflect) \
     ROW(gpu_record) \
     ROW(gpu_pieces) \

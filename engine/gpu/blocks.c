@@ -46,56 +46,6 @@ bool gpu_block_coherent(const struct gpu_block *block)
     return block->coherent;
 }
 
-/* ---- memory types ---- */
-
-#define LOCAL    VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT
-#define VISIBLE  VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT
-#define COHERENT VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
-#define CACHED   VK_MEMORY_PROPERTY_HOST_CACHED_BIT
-
-#define WISHES 4
-
-/* What a kind of memory wants, best first: bits that must be there, bits that must not. */
-struct type_wish {
-    VkMemoryPropertyFlags with, without;
-};
-
-static const struct type_wish kind_wishes[][WISHES] = {
-    [GPU_MEMORY_DEVICE] = {{LOCAL, VISIBLE}, {LOCAL, 0}, {0, 0}, {0, 0}},
-    [GPU_MEMORY_UPLOAD] = {{VISIBLE | COHERENT, LOCAL},
-                           {VISIBLE | COHERENT, 0},
-                           {VISIBLE, 0},
-                           {VISIBLE, 0}},
-    [GPU_MEMORY_READBACK] = {{VISIBLE | COHERENT | CACHED, 0},
-                             {VISIBLE | CACHED, 0},
-                             {VISIBLE | COHERENT, 0},
-                             {VISIBLE, 0}},
-};
-
-static const struct type_wish unified_wishes[WISHES] = {
-    {LOCAL | VISIBLE | COHERENT, 0}, {LOCAL | VISIBLE, 0}, {LOCAL, 0}, {0, 0}};
-
-/* AMD's debugging types: every access is slow. */
-#define NEVER (VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_PROTECTED_BIT)
-
-/* UINT32_MAX: no type suits. */
-static uint32_t choose_type(const struct gpu_device *device, uint32_t allowed,
-                            enum gpu_memory_kind kind)
-{
-    const VkPhysicalDeviceMemoryProperties *properties = &device->memory->properties;
-    const struct type_wish *wishes = kind_wishes[kind];
-    if (kind == GPU_MEMORY_DEVICE && device->features.unified)
-        wishes = unified_wishes;
-    for (uint32_t wish = 0; wish < WISHES; wish++)
-        for (uint32_t i = 0; i < properties->memoryTypeCount; i++) {
-            VkMemoryPropertyFlags flags = properties->memoryTypes[i].propertyFlags;
-            if ((allowed >> i & 1) && (flags & wishes[wish].with) == wishes[wish].with &&
-                !(flags & (wishes[wish].without | NEVER)))
-                return i;
-        }
-    return UINT32_MAX;
-}
-
 /* ---- ranges of a block ---- */
 
 /* Takes `size` bytes at a multiple of `alignment`. False when there is no room (or no host memory
@@ -180,10 +130,11 @@ static void destroy_block(struct gpu_device *device, struct gpu_block *block)
     free(block);
 }
 
-/* Unlinks and frees the empty blocks but for the first `keep`. */
-static void trim_blocks(struct gpu_device *device, uint32_t keep)
+/* Unlinks and frees the empty blocks but for the first `keep`. False: there was none to free. */
+static bool trim_blocks(struct gpu_device *device, uint32_t keep)
 {
     struct gpu_block **link = &device->memory->blocks;
+    bool freed = false;
     while (*link) {
         struct gpu_block *block = *link;
         if (!is_empty(block) || (block->size <= BLOCK_BYTES && keep && keep--)) {
@@ -192,11 +143,23 @@ static void trim_blocks(struct gpu_device *device, uint32_t keep)
         }
         *link = block->next;
         destroy_block(device, block);
+        freed = true;
     }
+    return freed;
 }
 
+static VkResult allocate(struct gpu_device *device, uint32_t type, uint64_t size,
+                         VkDeviceMemory *out)
+{
+    VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                 .allocationSize = size,
+                                 .memoryTypeIndex = type};
+    return device->vk.vkAllocateMemory(device->handle, &info, NULL, out);
+}
+
+/* A block of the memory that was allocated, which is freed on failure. */
 static status create_block(struct gpu_device *device, uint32_t type, uint64_t size,
-                           struct gpu_block **out)
+                           VkDeviceMemory handle, struct gpu_block **out)
 {
     struct gpu_memory *memory = device->memory;
     const VkMemoryType *properties = &memory->properties.memoryTypes[type];
@@ -206,23 +169,14 @@ static status create_block(struct gpu_device *device, uint32_t type, uint64_t si
     if (!block || !whole) {
         free(block);
         free(whole);
+        device->vk.vkFreeMemory(device->handle, handle, NULL);
         return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a memory block");
     }
     *whole = (struct free_range){.offset = 0, .size = size};
-    *block = (struct gpu_block){.size = size, .type = type, .free = whole};
-    block->coherent = properties->propertyFlags & COHERENT;
-    VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                 .allocationSize = size,
-                                 .memoryTypeIndex = type};
-    VkResult vk = device->vk.vkAllocateMemory(device->handle, &info, NULL, &block->handle);
-    if (vk < 0) {
-        bool full = vk == VK_ERROR_OUT_OF_DEVICE_MEMORY || vk == VK_ERROR_OUT_OF_HOST_MEMORY;
-        result = full ? gpu_memory_fail(device, size, properties->heapIndex)
-                      : gpu_vk_fail(device, vk, "vkAllocateMemory", __FILE__, __LINE__);
-        goto error;
-    }
+    *block = (struct gpu_block){.handle = handle, .size = size, .type = type, .free = whole};
+    block->coherent = properties->propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     memory->heap_used[properties->heapIndex] += size;
-    if (properties->propertyFlags & VISIBLE)
+    if (properties->propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
         GPU_TRY(device, result,
                 device->vk.vkMapMemory(device->handle, block->handle, 0, VK_WHOLE_SIZE, 0,
                                        (void **)&block->mapped));
@@ -275,7 +229,7 @@ static uint64_t heap_left(const struct gpu_device *device, uint32_t heap)
 uint64_t gpu_memory_free(struct gpu_device *device)
 {
     const struct gpu_memory *memory = device->memory;
-    const uint32_t type = choose_type(device, UINT32_MAX, GPU_MEMORY_DEVICE);
+    const uint32_t type = gpu_memory_type(device, UINT32_MAX, GPU_MEMORY_DEVICE);
     const uint32_t heap = memory->properties.memoryTypes[type].heapIndex;
     uint64_t here = heap_left(device, heap), all = bytes_allowed(device);
     /* Empty blocks are given back when others need the room. */
@@ -346,41 +300,81 @@ static bool is_too_large(const struct gpu_device *device, uint32_t heap,
 
 /* ---- ranges of blocks ---- */
 
-status gpu_range_alloc(struct gpu_device *device, const VkMemoryRequirements *needs,
-                       enum gpu_memory_kind kind, struct gpu_range *out)
+/* Room in a block with memory of that type. */
+static bool find_range(struct gpu_device *device, uint32_t type, uint64_t size, uint64_t alignment,
+                       struct gpu_range *out)
 {
-    struct gpu_memory *memory = device->memory;
-    uint32_t type = choose_type(device, needs->memoryTypeBits, kind);
-    if (type == UINT32_MAX)
-        return fail(device->log, STATUS_UNSUPPORTED, "%s has no memory type for this buffer",
-                    device->info.name);
-    /* Whole atoms, so that a flush of one buffer touches no other. */
-    uint64_t alignment = size_max(needs->alignment, device->limits.noncoherent_atom);
-    uint64_t size = size_round_up(needs->size, alignment);
-    uint32_t heap = memory->properties.memoryTypes[type].heapIndex;
-    if (size <= device->limits.allocation_bytes)
-        for (struct gpu_block *block = memory->blocks; block; block = block->next)
-            if (block->type == type && !is_too_large(device, heap, block, size) &&
-                take_range(block, size, alignment, &out->offset)) {
-                out->block = block;
-                out->size = size;
-                return STATUS_OK;
-            }
+    const uint32_t heap = device->memory->properties.memoryTypes[type].heapIndex;
+    if (size > device->limits.allocation_bytes)
+        return false;
+    for (struct gpu_block *block = device->memory->blocks; block; block = block->next)
+        if (block->type == type && !is_too_large(device, heap, block, size) &&
+            take_range(block, size, alignment, &out->offset)) {
+            *out = (struct gpu_range){block, out->offset, size};
+            return true;
+        }
+    return false;
+}
+
+/* A range of a new block. out->block NULL: there is too little of that memory, which is not
+ * reported. */
+static status make_range(struct gpu_device *device, uint32_t type, uint64_t size,
+                         uint64_t alignment, struct gpu_range *out)
+{
+    const uint32_t heap = device->memory->properties.memoryTypes[type].heapIndex;
+    VkDeviceMemory handle = VK_NULL_HANDLE;
     uint64_t bytes = block_bytes(device, heap, size);
+    *out = (struct gpu_range){.size = size};
     if (!bytes || bytes > heap_left(device, heap)) {
         trim_blocks(device, 0);
         bytes = block_bytes(device, heap, size);
     }
     if (!bytes)
-        return gpu_memory_fail(device, size, heap);
+        return STATUS_OK;
     if (bytes > heap_left(device, heap)) /* others use the heap, and this may fit all the same */
         bytes = size;
-    status result = create_block(device, type, bytes, &out->block);
-    if (result)
-        return result;
-    out->size = size;
-    take_range(out->block, size, alignment, &out->offset);
-    return STATUS_OK;
+    VkResult vk = allocate(device, type, bytes, &handle);
+    /* Drivers without a budget do not say beforehand what others use. */
+    if (vk == VK_ERROR_OUT_OF_DEVICE_MEMORY && (trim_blocks(device, 0) || bytes > size)) {
+        bytes = size;
+        vk = allocate(device, type, bytes, &handle);
+    }
+    if (vk == VK_ERROR_OUT_OF_DEVICE_MEMORY)
+        return STATUS_OK;
+    if (vk == VK_ERROR_OUT_OF_HOST_MEMORY)
+        return gpu_memory_fail(device, size, heap);
+    if (vk < 0)
+        return gpu_vk_fail(device, vk, "vkAllocateMemory", __FILE__, __LINE__);
+    status result = create_block(device, type, bytes, handle, &out->block);
+    if (!result)
+        take_range(out->block, size, alignment, &out->offset);
+    return result;
+}
+
+/* Where the memory that suits best is full, the next best is taken: slower is better than not at
+ * all. A bound on all memory is none of one type's: what passes it fails. */
+status gpu_range_alloc(struct gpu_device *device, const VkMemoryRequirements *needs,
+                       enum gpu_memory_kind kind, struct gpu_range *out)
+{
+    /* Whole atoms, so that a flush of one buffer touches no other. */
+    const uint64_t alignment = size_max(needs->alignment, device->limits.noncoherent_atom);
+    const uint64_t size = size_round_up(needs->size, alignment);
+    const uint32_t best = gpu_memory_type(device, needs->memoryTypeBits, kind);
+    uint32_t allowed = needs->memoryTypeBits;
+    if (best == UINT32_MAX)
+        return fail(device->log, STATUS_UNSUPPORTED, "%s has no memory type for this buffer",
+                    device->info.name);
+    for (uint32_t type = best; type != UINT32_MAX; type = gpu_memory_type(device, allowed, kind)) {
+        if (find_range(device, type, size, alignment, out))
+            return STATUS_OK;
+        status result = make_range(device, type, size, alignment, out);
+        if (result || out->block)
+            return result;
+        if (size > bytes_allowed(device))
+            break;
+        allowed &= ~(UINT32_C(1) << type);
+    }
+    return gpu_memory_fail(device, size, device->memory->properties.memoryTypes[best].heapIndex);
 }
 
 void gpu_range_free(struct gpu_device *device, const struct gpu_range *range)

@@ -20,9 +20,16 @@ struct gpu_range {
     uint64_t offset, size;
 };
 
+/* ---- memory_types.c ---- */
+
+/* The best of the types whose bits are set; UINT32_MAX: none suits. */
+uint32_t gpu_memory_type(const struct gpu_device *device, uint32_t allowed,
+                         enum gpu_memory_kind kind);
+
 /* ---- blocks.c ---- */
 
-/* Memory for a buffer, from a block with room or a new one. */
+/* Memory for a buffer, from a block with room or a new one; of the next best type where the best
+ * one's is full. */
 status gpu_range_alloc(struct gpu_device *device, const VkMemoryRequirements *needs,
                        enum gpu_memory_kind kind, struct gpu_range *out);
 /* Gives the range back; frees the block when it is empty and another empty one is kept. */

@@ -1,0 +1,49 @@
+/* Which of a device's memory types a buffer gets. */
+#include "gpu/memory.h"
+
+#define LOCAL    VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT
+#define VISIBLE  VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT
+#define COHERENT VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
+#define CACHED   VK_MEMORY_PROPERTY_HOST_CACHED_BIT
+
+#define WISHES 4
+
+/* What a kind of memory wants, best first: bits that must be there, bits that must not. */
+struct type_wish {
+    VkMemoryPropertyFlags with, without;
+};
+
+static const struct type_wish kind_wishes[][WISHES] = {
+    [GPU_MEMORY_DEVICE] = {{LOCAL, VISIBLE}, {LOCAL, 0}, {0, 0}, {0, 0}},
+    [GPU_MEMORY_UPLOAD] = {{VISIBLE | COHERENT, LOCAL},
+                           {VISIBLE | COHERENT, 0},
+                           {VISIBLE, 0},
+                           {VISIBLE, 0}},
+    [GPU_MEMORY_READBACK] = {{VISIBLE | COHERENT | CACHED, 0},
+                             {VISIBLE | CACHED, 0},
+                             {VISIBLE | COHERENT, 0},
+                             {VISIBLE, 0}},
+};
+
+static const struct type_wish unified_wishes[WISHES] = {
+    {LOCAL | VISIBLE | COHERENT, 0}, {LOCAL | VISIBLE, 0}, {LOCAL, 0}, {0, 0}};
+
+/* AMD's debugging types: every access is slow. */
+#define NEVER (VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_PROTECTED_BIT)
+
+uint32_t gpu_memory_type(const struct gpu_device *device, uint32_t allowed,
+                         enum gpu_memory_kind kind)
+{
+    const VkPhysicalDeviceMemoryProperties *properties = &device->memory->properties;
+    const struct type_wish *wishes = kind_wishes[kind];
+    if (kind == GPU_MEMORY_DEVICE && device->features.unified)
+        wishes = unified_wishes;
+    for (uint32_t wish = 0; wish < WISHES; wish++)
+        for (uint32_t i = 0; i < properties->memoryTypeCount; i++) {
+            VkMemoryPropertyFlags flags = properties->memoryTypes[i].propertyFlags;
+            if ((allowed >> i & 1) && (flags & wishes[wish].with) == wishes[wish].with &&
+                !(flags & (wishes[wish].without | NEVER)))
+                return i;
+        }
+    return UINT32_MAX;
+}
