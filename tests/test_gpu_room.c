@@ -150,6 +150,42 @@ START_TEST(bound_is_no_types)
 }
 END_TEST
 
+/* ---- which type is the best ---- */
+
+#define LOCAL    VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT
+#define VISIBLE  VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT
+#define COHERENT VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
+#define CACHED   VK_MEMORY_PROPERTY_HOST_CACHED_BIT
+#define DEBUGGED VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD
+
+/* In the order of phones' drivers; nothing is allocated. */
+START_TEST(host_reads_unified_memory_through_its_caches)
+{
+    const VkPhysicalDeviceMemoryProperties had = test_device->memory->properties;
+    const bool unified = test_device->features.unified;
+    test_device->features.unified = true;
+    test_device->memory->properties = (VkPhysicalDeviceMemoryProperties){
+        .memoryTypeCount = 5,
+        .memoryTypes = {{LOCAL, 0},
+                        {LOCAL | VISIBLE | COHERENT, 0},
+                        {LOCAL | VISIBLE | COHERENT | CACHED | DEBUGGED, 0},
+                        {LOCAL | VISIBLE | CACHED, 0},
+                        {LOCAL | VISIBLE | COHERENT | CACHED, 0}},
+        .memoryHeapCount = 1,
+        .memoryHeaps = {{MIB, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}}};
+    static const struct {
+        uint32_t allowed, best;
+    } rows[] = {{31, 4}, {15, 1}, {13, 3}, {5, 0}, {4, UINT32_MAX}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        ck_assert_uint_eq(gpu_memory_type(test_device, rows[i].allowed, GPU_MEMORY_DEVICE),
+                          rows[i].best);
+    test_device->memory->properties = had;
+    test_device->features.unified = unified;
+}
+END_TEST
+
+/* ---- blocks ---- */
+
 /* A block for several buffers is more than one needs. */
 START_TEST(no_more_is_asked_for_than_needed)
 {
@@ -186,6 +222,7 @@ Suite *gpu_room_suite(void)
     tcase_add_test(tests, mapped_kinds_stay_mapped);
     tcase_add_test(tests, full_heap_is_left);
     tcase_add_test(tests, bound_is_no_types);
+    tcase_add_test(tests, host_reads_unified_memory_through_its_caches);
     tcase_add_test(tests, no_more_is_asked_for_than_needed);
     tcase_add_test(tests, empty_blocks_are_given_back);
     suite_add_tcase(suite, tests);

@@ -6,7 +6,7 @@
 #define COHERENT VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
 #define CACHED   VK_MEMORY_PROPERTY_HOST_CACHED_BIT
 
-#define WISHES 4
+#define WISHES 5
 
 /* What a kind of memory wants, best first: bits that must be there, bits that must not. */
 struct type_wish {
@@ -14,19 +14,26 @@ struct type_wish {
 };
 
 static const struct type_wish kind_wishes[][WISHES] = {
-    [GPU_MEMORY_DEVICE] = {{LOCAL, VISIBLE}, {LOCAL, 0}, {0, 0}, {0, 0}},
+    [GPU_MEMORY_DEVICE] = {{LOCAL, VISIBLE}, {LOCAL, 0}, {0, 0}, {0, 0}, {0, 0}},
     [GPU_MEMORY_UPLOAD] = {{VISIBLE | COHERENT, LOCAL},
                            {VISIBLE | COHERENT, 0},
+                           {VISIBLE, 0},
                            {VISIBLE, 0},
                            {VISIBLE, 0}},
     [GPU_MEMORY_READBACK] = {{VISIBLE | COHERENT | CACHED, 0},
                              {VISIBLE | CACHED, 0},
                              {VISIBLE | COHERENT, 0},
+                             {VISIBLE, 0},
                              {VISIBLE, 0}},
 };
 
-static const struct type_wish unified_wishes[WISHES] = {
-    {LOCAL | VISIBLE | COHERENT, 0}, {LOCAL | VISIBLE, 0}, {LOCAL, 0}, {0, 0}};
+/* Cached first: results are read by the host from the same memory, and without its caches that is
+ * many times slower. Types that are not cached often come first in a driver's list. */
+static const struct type_wish unified_wishes[WISHES] = {{LOCAL | VISIBLE | COHERENT | CACHED, 0},
+                                                        {LOCAL | VISIBLE | COHERENT, 0},
+                                                        {LOCAL | VISIBLE, 0},
+                                                        {LOCAL, 0},
+                                                        {0, 0}};
 
 /* AMD's debugging types: every access is slow. */
 #define NEVER (VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_PROTECTED_BIT)
