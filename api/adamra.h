@@ -220,8 +220,9 @@ ADAMRA_API adamra_status adamra_buffer_read(adamra_buffer *buffer, uint64_t offs
 /*
  * Host memory as a buffer, without a copy (VK_EXT_external_memory_host). The memory is the
  * caller's, stays where it is while the buffer lives, and must not be touched by the host during
- * runs. data and bytes: multiples of the device's alignment, which a system's page size satisfies.
- * ADAMRA_UNSUPPORTED where the device has no such import, or not of this memory.
+ * runs. data and bytes: multiples of the device's minImportedHostPointerAlignment, which is a page
+ * of the system's with most drivers, and 65536 at most. ADAMRA_UNSUPPORTED where the device has no
+ * such import, or not of this memory.
  */
 ADAMRA_API adamra_status adamra_buffer_import(adamra_context *context, void *data, uint64_t bytes,
                                               adamra_buffer **out);

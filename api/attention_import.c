@@ -1,4 +1,5 @@
 #include "attention_import.h"
+#include "base/system.h"
 
 /* Below it a copy costs less than what an import does: a buffer, and commands recorded anew. */
 #define LEAST_BYTES ((uint64_t)1 << 20)
@@ -64,6 +65,9 @@ void attention_import(struct adamra_attention *attention, const adamra_attention
     for (enum slot_index i = 0; i < SLOT_SHARED_COUNT; i++)
         imports[i] = (struct host_import){0};
     if (!features->unified || !features->host_import)
+        return;
+    /* Of what lies around a tensor only the rest of its pages is known to be there. */
+    if (attention->context->device->limits.host_import > system_page_size())
         return;
     for (enum slot_index i = 0; i < SLOT_SHARED_COUNT; i++) {
         struct host_range range = host_range(attention, io, i);

@@ -11,8 +11,8 @@ struct host_import {
 };
 
 /* Imports what pays: large tensors that the device can read as they are, on devices that share the
- * host's memory. What cannot be imported is left to be copied. For one run only: the caller may do
- * as he likes with his memory afterwards. */
+ * host's memory and import it by pages or less. What cannot be imported is left to be copied. For
+ * one run only: the caller may do as he likes with his memory afterwards. */
 void attention_import(struct adamra_attention *attention, const adamra_attention_io *io,
                       struct host_import imports[SLOT_SHARED_COUNT]);
 void attention_import_finish(struct host_import imports[SLOT_SHARED_COUNT]);

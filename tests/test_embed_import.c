@@ -1,5 +1,6 @@
 /* embed_import: host memory that the device uses where it is. */
 #include "attention_cases.h"
+#include "base/system.h"
 #include "context.h"
 #include "host.h"
 #include <stdlib.h>
@@ -182,6 +183,40 @@ START_TEST(large_tensors_are_used_in_place)
 }
 END_TEST
 
+static PFN_vkGetMemoryHostPointerPropertiesEXT ask_driver;
+static uint32_t asked;
+
+static VKAPI_ATTR VkResult VKAPI_CALL count_imports(VkDevice device,
+                                                    VkExternalMemoryHandleTypeFlagBits type,
+                                                    const void *data,
+                                                    VkMemoryHostPointerPropertiesEXT *out)
+{
+    asked++;
+    return ask_driver(device, type, data, out);
+}
+
+/* What lies around a tensor beyond its pages may not be there. */
+START_TEST(only_whole_pages_are_imported)
+{
+    struct gpu_device *device = attention_context()->device;
+    const uint64_t alignment = device->limits.host_import;
+    struct space space = make_space(0);
+    float *const *t = space.tensors;
+    ask_driver = device->vk.vkGetMemoryHostPointerPropertiesEXT;
+    device->vk.vkGetMemoryHostPointerPropertiesEXT = ask_driver ? count_imports : NULL;
+    asked = 0;
+    device->limits.host_import = 2 * system_page_size();
+    compare(t[0], t[1], t[2], t[3], false);
+    ck_assert_uint_eq(asked, 0);
+    device->limits.host_import = alignment;
+    compare(t[0], t[1], t[2], t[3], alignment <= system_page_size());
+    if (device->features.host_import && device->features.unified)
+        ck_assert_int_eq(asked > 0, alignment <= system_page_size());
+    device->vk.vkGetMemoryHostPointerPropertiesEXT = ask_driver;
+    free(space.memory);
+}
+END_TEST
+
 START_TEST(one_array_may_be_all_inputs)
 {
     struct space space = make_space(0);
@@ -234,6 +269,7 @@ Suite *embed_import_suite(void)
     tcase_add_test(buffers, imported_buffers_are_read_and_written_in_place);
     tcase_add_test(buffers, import_refuses);
     tcase_add_test(runs, large_tensors_are_used_in_place);
+    tcase_add_test(runs, only_whole_pages_are_imported);
     tcase_add_test(runs, one_array_may_be_all_inputs);
     tcase_add_test(runs, y_may_take_the_place_of_an_input);
     tcase_add_test(runs, memory_may_go_after_a_run);

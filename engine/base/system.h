@@ -8,6 +8,8 @@
 
 /* Milliseconds of a clock that never goes back. */
 double system_clock_ms(void);
+/* Bytes of a page, by which memory is mapped. */
+size_t system_page_size(void);
 /* Lets other threads have the processor, if any wait for it. */
 void system_yield(void);
 

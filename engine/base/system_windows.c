@@ -18,6 +18,13 @@ double system_clock_ms(void)
     return (double)now.QuadPart * 1e3 / (double)rate.QuadPart;
 }
 
+size_t system_page_size(void)
+{
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return info.dwPageSize;
+}
+
 void system_yield(void)
 {
     SwitchToThread();
