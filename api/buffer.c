@@ -101,8 +101,11 @@ static status check_import(struct adamra_context *context, const void *data, uin
 /* The engine does not report why it could not: here it is an error. */
 static status import_result(struct adamra_context *context, status result, const char *what)
 {
+    const char *name = context->device->info.name;
     if (result == STATUS_UNSUPPORTED)
-        fail(&context->log, result, "%s cannot import this %s", context->device->info.name, what);
+        fail(&context->log, result, "%s cannot import this %s", name, what);
+    else if (result == STATUS_OUT_OF_HOST_MEMORY || result == STATUS_OUT_OF_DEVICE_MEMORY)
+        fail(&context->log, result, "%s: %s to import this %s", name, status_text(result), what);
     return result;
 }
 

@@ -16,6 +16,14 @@ static float *pages(uint64_t bytes)
     return memory;
 }
 
+static VKAPI_ATTR VkResult VKAPI_CALL refuse(VkDevice device, const VkMemoryAllocateInfo *info,
+                                             const VkAllocationCallbacks *allocator,
+                                             VkDeviceMemory *out)
+{
+    (void)device, (void)info, (void)allocator, (void)out;
+    return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+}
+
 static bool can_import(adamra_context *context)
 {
     return context->device->features.host_import;
@@ -93,6 +101,16 @@ START_TEST(import_refuses)
             ck_assert_ptr_null(buffer);
             ck_assert_ptr_nonnull(strstr(adamra_error(context), "data"));
         }
+    }
+    if (can_import(context)) { /* it could be with more memory: another status */
+        struct VolkDeviceTable *vk = &context->device->vk;
+        const PFN_vkAllocateMemory allocate = vk->vkAllocateMemory;
+        vk->vkAllocateMemory = refuse;
+        ck_assert_int_eq(adamra_buffer_import(context, memory, 65536, &buffer),
+                         ADAMRA_OUT_OF_DEVICE_MEMORY);
+        ck_assert_ptr_null(buffer);
+        ck_assert_ptr_nonnull(strstr(adamra_error(context), "to import this host memory"));
+        vk->vkAllocateMemory = allocate;
     }
     ck_assert_int_eq(adamra_buffer_import(context, memory, 65536, NULL), ADAMRA_INVALID_ARGUMENT);
     ck_assert_int_eq(adamra_buffer_import(NULL, memory, 65536, &buffer), ADAMRA_INVALID_ARGUMENT);

@@ -39,7 +39,8 @@ void gpu_buffer_destroy(struct gpu_buffer *buffer);
 status gpu_buffer_wrap(struct gpu_device *device, VkBuffer handle, uint64_t size,
                        VkBufferUsageFlags usage, struct gpu_buffer **out);
 /* Host memory as a buffer, mapped at `data`; data and size are multiples of limits.host_import.
- * STATUS_UNSUPPORTED, not logged as an error, where that cannot be done. */
+ * STATUS_UNSUPPORTED where that cannot be done; neither it nor want of memory is logged as an
+ * error. */
 status gpu_buffer_import(struct gpu_device *device, void *data, uint64_t size,
                          struct gpu_buffer **out);
 #ifdef __ANDROID__

@@ -6,11 +6,15 @@
 #include <stdlib.h>
 
 /* Why an import cannot be is of no interest to callers that copy instead: it is not logged as an
- * error. */
+ * error. Others have to know whether it could be where there is more memory. */
 static status refuse(struct gpu_device *device, const char *call, VkResult result)
 {
     log_line(device->log, LOG_DEBUG, "%s cannot import memory: %s: result %d", device->info.name,
              call, (int)result);
+    if (result == VK_ERROR_OUT_OF_HOST_MEMORY)
+        return STATUS_OUT_OF_HOST_MEMORY;
+    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_TOO_MANY_OBJECTS)
+        return STATUS_OUT_OF_DEVICE_MEMORY;
     return STATUS_UNSUPPORTED;
 }
 
@@ -40,7 +44,7 @@ static status create_buffer(struct gpu_device *device, uint64_t size, VkBufferUs
     *out = NULL;
     struct gpu_buffer *buffer = *out = calloc(1, sizeof(*buffer));
     if (!buffer)
-        return fail(device->log, STATUS_OUT_OF_HOST_MEMORY, "no host memory for a buffer");
+        return refuse(device, "calloc", VK_ERROR_OUT_OF_HOST_MEMORY);
     *buffer = (struct gpu_buffer){.device = device,
                                   .size = size,
                                   .bytes = size,
@@ -66,20 +70,22 @@ static status bind_memory(struct gpu_buffer *buffer, const void *chain, uint64_t
     return vk < 0 ? refuse(device, "vkBindBufferMemory", vk) : STATUS_OK;
 }
 
+/* The first type with these bits that is of use; UINT32_MAX: there is none. */
+static uint32_t first_type(const struct gpu_device *device, uint32_t allowed,
+                           VkMemoryPropertyFlags with)
+{
+    const VkPhysicalDeviceMemoryProperties *properties = &device->memory->properties;
+    for (uint32_t i = 0; i < properties->memoryTypeCount; i++) {
+        VkMemoryPropertyFlags flags = properties->memoryTypes[i].propertyFlags;
+        if (allowed >> i & 1 && (flags & with) == with && !(flags & GPU_MEMORY_NEVER))
+            return i;
+    }
+    return UINT32_MAX;
+}
+
 /* ---- host memory ---- */
 
 #define HOST_HANDLE VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT
-
-/* A type that needs no flush, which asks for mapped memory; UINT32_MAX: there is none. */
-static uint32_t coherent_type(const struct gpu_device *device, uint32_t allowed)
-{
-    const VkPhysicalDeviceMemoryProperties *properties = &device->memory->properties;
-    for (uint32_t i = 0; i < properties->memoryTypeCount; i++)
-        if (allowed >> i & 1 &&
-            properties->memoryTypes[i].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
-            return i;
-    return UINT32_MAX;
-}
 
 static status bind_host(struct gpu_buffer *buffer, void *data)
 {
@@ -96,7 +102,9 @@ static status bind_host(struct gpu_buffer *buffer, void *data)
         device->vk.vkGetMemoryHostPointerPropertiesEXT(device->handle, HOST_HANDLE, data, &pointer);
     if (vk < 0)
         return refuse(device, "vkGetMemoryHostPointerPropertiesEXT", vk);
-    uint32_t type = coherent_type(device, needs.memoryTypeBits & pointer.memoryTypeBits);
+    /* It needs no flush, which asks for mapped memory. */
+    uint32_t type = first_type(device, needs.memoryTypeBits & pointer.memoryTypeBits,
+                               VK_MEMORY_PROPERTY_HOST_COHERENT_BIT);
     if (type == UINT32_MAX || needs.size > buffer->size)
         return refuse(device, "no memory type", VK_ERROR_FEATURE_NOT_PRESENT);
     status result = bind_memory(buffer, &import, buffer->size, type);
@@ -153,11 +161,9 @@ static status bind_hardware(struct gpu_buffer *buffer, struct AHardwareBuffer *h
     if (vk < 0)
         return refuse(device, "vkGetAndroidHardwareBufferPropertiesANDROID", vk);
     device->vk.vkGetBufferMemoryRequirements(device->handle, buffer->handle, &needs);
-    uint32_t types = needs.memoryTypeBits & properties.memoryTypeBits, type = 0;
-    if (!types || needs.size > properties.allocationSize)
+    uint32_t type = first_type(device, needs.memoryTypeBits & properties.memoryTypeBits, 0);
+    if (type == UINT32_MAX || needs.size > properties.allocationSize)
         return refuse(device, "no memory type", VK_ERROR_FEATURE_NOT_PRESENT);
-    while (!(types >> type & 1))
-        type++;
     return bind_memory(buffer, &import, properties.allocationSize, type);
 }
 

@@ -22,6 +22,11 @@ struct gpu_range {
 
 /* ---- memory_types.c ---- */
 
+/* Bits of types that are not for buffers of ours: AMD's for debugging, every access to which is
+ * slow, and protected memory. */
+#define GPU_MEMORY_NEVER                                                                           \
+    (VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_PROTECTED_BIT)
+
 /* The best of the types whose bits are set; UINT32_MAX: none suits. */
 uint32_t gpu_memory_type(const struct gpu_device *device, uint32_t allowed,
                          enum gpu_memory_kind kind);

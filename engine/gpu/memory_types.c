@@ -35,9 +35,6 @@ static const struct type_wish unified_wishes[WISHES] = {{LOCAL | VISIBLE | COHER
                                                         {LOCAL, 0},
                                                         {0, 0}};
 
-/* AMD's debugging types: every access is slow. */
-#define NEVER (VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_PROTECTED_BIT)
-
 uint32_t gpu_memory_type(const struct gpu_device *device, uint32_t allowed,
                          enum gpu_memory_kind kind)
 {
@@ -49,7 +46,7 @@ uint32_t gpu_memory_type(const struct gpu_device *device, uint32_t allowed,
         for (uint32_t i = 0; i < properties->memoryTypeCount; i++) {
             VkMemoryPropertyFlags flags = properties->memoryTypes[i].propertyFlags;
             if ((allowed >> i & 1) && (flags & wishes[wish].with) == wishes[wish].with &&
-                !(flags & (wishes[wish].without | NEVER)))
+                !(flags & (wishes[wish].without | GPU_MEMORY_NEVER)))
                 return i;
         }
     return UINT32_MAX;
