@@ -211,7 +211,9 @@ typedef struct adamra_buffer adamra_buffer;
 ADAMRA_API adamra_status adamra_buffer_create(adamra_context *context, uint64_t bytes,
                                               adamra_buffer **out);
 ADAMRA_API void adamra_buffer_destroy(adamra_buffer *buffer);
-/* Copies between host memory and the buffer; offset and bytes within its size. */
+/* Copies between host memory and the buffer; offset and bytes within its size. Nothing that uses
+ * the buffer may be in flight, as a recorded run of the caller's that executes: where device and
+ * host share memory, the host just copies, and waits for nothing. */
 ADAMRA_API adamra_status adamra_buffer_write(adamra_buffer *buffer, uint64_t offset,
                                              const void *data, uint64_t bytes);
 ADAMRA_API adamra_status adamra_buffer_read(adamra_buffer *buffer, uint64_t offset, void *data,

@@ -101,10 +101,18 @@ typedef struct adamra_recording adamra_recording;
  * On failure the command buffer may hold a part of the run: reset it.
  * out: the recording, destroyed after the last execution of the command buffer has ended and before
  * the attention. It may execute again and again, one execution at a time.
- * Entry: what was written to the inputs before must have been made available; a barrier of ours
- * from all earlier compute and transfer writes comes first, so writes by those need nothing more.
- * Exit: y is written by compute shaders. A barrier to later compute and transfer reads and writes
- * comes last; any other reader needs its own, from COMPUTE_SHADER / SHADER_WRITE.
+ * Entry: a barrier of ours comes first. It waits for all earlier commands of the queue in the
+ * stages COMPUTE_SHADER and TRANSFER, and makes what they wrote (SHADER_WRITE, TRANSFER_WRITE)
+ * visible. So inputs that those wrote, or the host before the submission, need nothing more. What
+ * any other stage or queue wrote, the caller makes visible to COMPUTE_SHADER / SHADER_READ.
+ * Exit: y is written by compute shaders. A barrier to later compute and transfer reads and writes,
+ * and to reads by the host, comes last; any other reader needs its own, from COMPUTE_SHADER /
+ * SHADER_WRITE. Where y is read by a stage that is neither compute nor transfer, or on another
+ * queue, the caller has the next execution, which overwrites y, wait for that.
+ * State: the bound compute pipeline, all compute descriptor sets and all push constants, those of
+ * graphics included, are disturbed. Bind and push again what later commands use.
+ * max_submit_ms, progress and adamra_cancel do not apply: the run is part of the caller's
+ * submission.
  */
 ADAMRA_API adamra_status adamra_attention_record(adamra_attention *attention,
                                                  const adamra_attention_io *io,
