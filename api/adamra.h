@@ -10,7 +10,8 @@
  *    field says that it is required; 0 means the default.
  *  - Threading: a context and what is made from it belong to one thread at a time. Different
  *    contexts are independent, also on the same device. Threads of the library's own only compile
- *    pipelines, call no function of the caller's and end before the call does.
+ *    pipelines, call no function of the caller's and end before the call does; the driver may send
+ *    a debug messenger of the caller's its messages on them.
  *  - Host memory is plain C arrays, row-major and tight: the last index runs fastest.
  *  - Letters: B batch, G query groups, H heads (resolutions), n queries, m keys, dk and dv the
  *    widths of keys and values.

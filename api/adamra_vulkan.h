@@ -21,7 +21,9 @@ extern "C" {
  * VK_ANDROID_external_memory_android_hardware_buffer (with VK_EXT_queue_family_foreign),
  * VK_NV_cooperative_matrix, VK_KHR_cooperative_matrix, VK_KHR_vulkan_memory_model,
  * VK_EXT_subgroup_size_control, and where the device lists it VK_KHR_portability_subset.
- * All of it outlives the context, which destroys none of it.
+ * All of it outlives the context, which destroys none of it. Where pipelines are compiled on
+ * several threads (compile_threads), a debug messenger of the instance's may be called on any of
+ * them.
  */
 struct adamra_vulkan {
     PFN_vkGetInstanceProcAddr get_instance_proc_addr; /* NULL: the system's loader */
@@ -71,9 +73,10 @@ ADAMRA_API adamra_status adamra_vulkan_get_features(
 /*
  * A buffer of the caller's, of this context's device. It needs usage
  * VK_BUFFER_USAGE_STORAGE_BUFFER_BIT; with UNIFORM_TEXEL_BUFFER and TRANSFER_SRC and _DST too, the
- * fastest kernels run everywhere and adamra_buffer_read and _write work. It outlives what
- * adamra_buffer_create returns here. size: its bytes, at least 16 and a multiple of 4. usage: as it
- * was made.
+ * fastest kernels run everywhere and adamra_buffer_read and _write work. It outlives what is
+ * returned here. Made with VK_SHARING_MODE_EXCLUSIVE, it belongs to the context's queue family
+ * whenever it is used: no ownership is transferred here. size: its bytes, at least 16 and a
+ * multiple of 4. usage: as it was made.
  */
 ADAMRA_API adamra_status adamra_buffer_wrap(adamra_context *context, VkBuffer buffer, uint64_t size,
                                             VkBufferUsageFlags usage, adamra_buffer **out);
@@ -82,7 +85,8 @@ ADAMRA_API adamra_status adamra_buffer_wrap(adamra_context *context, VkBuffer bu
 struct AHardwareBuffer;
 /*
  * An AHardwareBuffer of format BLOB with usage GPU_DATA_BUFFER, without a copy. Other users of it,
- * the host among them, are done before a run and start after it. ADAMRA_UNSUPPORTED where
+ * the host among them, are done before a run and start after it. The driver holds a reference until
+ * adamra_buffer_destroy: the caller may release its own after the import. ADAMRA_UNSUPPORTED where
  * VK_ANDROID_external_memory_android_hardware_buffer is not there or not enabled.
  */
 ADAMRA_API adamra_status adamra_buffer_import_android(adamra_context *context,

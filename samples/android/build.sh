@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds libadamra.so for the app, one for each ABI, into native/. Then, in this folder:
 #   gradle assembleDebug
-# ANDROID_NDK: the NDK's folder (r27 or later); JANSSON: jansson's unpacked source.
+# ANDROID_NDK: the NDK's folder (r28); JANSSON: jansson's unpacked source.
 set -euo pipefail
 cd "$(dirname "$0")"
 : "${ANDROID_NDK:?is not set; expected the folder of the Android NDK}"
