@@ -3,30 +3,25 @@
  *   a dispatch of the program's that makes queries, keys and values,
  *   attention, recorded by adamra,
  *   a dispatch of the program's that doubles the result,
- * with no copy and no wait in between, and is executed three times. The result is checked against
- * plain loops. The program's shader is embed_vulkan.comp. */
+ * with no copy and no wait in between, and is executed three times. Plain loops check the result.
+ * The program's shader is embed_vulkan.comp. */
 #include <adamra_vulkan.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static
-#include "embed_vulkan.spv.h"
-
-    enum {
-        N = 512,
-        WIDTH = 32,
-        HEADS = 3,
-        FRAMES = 3
-    };
+enum { N = 512, WIDTH = 32, HEADS = 3, FRAMES = 3 };
 enum { TENSOR = N * WIDTH, QUERIES = 0, KEYS = TENSOR, VALUES = 2 * TENSOR, RESULT = 3 * TENSOR };
-
-static const uint32_t rates[HEADS] = {1, 2, 4};
 
 /* Storage usage is enough for adamra; the others let its fastest kernels and its copies work. */
 static const VkBufferUsageFlags usage =
     VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
     VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+
+static
+#include "embed_vulkan.spv.h"
+
+    static const uint32_t rates[HEADS] = {1, 2, 4};
 
 /* The program's own Vulkan. */
 struct app {
@@ -71,12 +66,25 @@ static void open_instance(struct app *app)
 {
     const VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                            .apiVersion = VK_API_VERSION_1_1};
-    const VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-                                       .pApplicationInfo = &application};
+    const char *portability = "VK_KHR_portability_enumeration"; /* MoltenVK's and its like */
+    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                 .flags = VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR,
+                                 .pApplicationInfo = &application,
+                                 .enabledExtensionCount = 1,
+                                 .ppEnabledExtensionNames = &portability};
     uint32_t count = 1, family_count = 16;
-    must(vkCreateInstance(&info, NULL, &app->instance), "vkCreateInstance");
+    VkResult result = vkCreateInstance(&info, NULL, &app->instance);
+    if (result == VK_ERROR_EXTENSION_NOT_PRESENT) {
+        info.flags = info.enabledExtensionCount = 0;
+        result = vkCreateInstance(&info, NULL, &app->instance);
+    }
+    must(result, "vkCreateInstance");
     must(vkEnumeratePhysicalDevices(app->instance, &count, &app->physical), "listing devices");
     must(count ? VK_SUCCESS : VK_ERROR_INITIALIZATION_FAILED, "finding a Vulkan device");
+    VkPhysicalDeviceProperties properties;
+    vkGetPhysicalDeviceProperties(app->physical, &properties);
+    must(properties.apiVersion < VK_API_VERSION_1_1 ? VK_ERROR_INCOMPATIBLE_DRIVER : VK_SUCCESS,
+         "finding Vulkan 1.1");
     VkQueueFamilyProperties families[16];
     vkGetPhysicalDeviceQueueFamilyProperties(app->physical, &family_count, families);
     while (app->family + 1 < family_count &&
@@ -93,10 +101,9 @@ static adamra_context *open_device(struct app *app)
                                            .queueCount = 1,
                                            .pQueuePriorities = &priority};
     adamra_vulkan_features features; /* the last argument but one: the program's own chain */
-    must_attend(NULL,
-                adamra_vulkan_get_features(vkGetInstanceProcAddr, app->instance, app->physical,
-                                           NULL, &features),
-                "adamra_vulkan_get_features");
+    adamra_status status = adamra_vulkan_get_features(vkGetInstanceProcAddr, app->instance,
+                                                      app->physical, NULL, &features);
+    must_attend(NULL, status, "adamra_vulkan_get_features");
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = features.chain,
                                      .queueCreateInfoCount = 1,
@@ -153,12 +160,11 @@ static VkBuffer make_buffer(const struct app *app, VkDeviceSize size, VkMemoryPr
 
 static void make_buffers(struct app *app)
 {
+    const VkMemoryPropertyFlags for_host =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     app->numbers = make_buffer(app, 4 * TENSOR * sizeof(float), VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
                                &app->memory[0]);
-    app->doubles =
-        make_buffer(app, TENSOR * sizeof(float),
-                    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                    &app->memory[1]);
+    app->doubles = make_buffer(app, TENSOR * sizeof(float), for_host, &app->memory[1]);
     must(vkMapMemory(app->device, app->memory[1], 0, VK_WHOLE_SIZE, 0, (void **)&app->mapped),
          "vkMapMemory");
 }
@@ -250,7 +256,6 @@ static adamra_recording *record(struct app *app, adamra_context *context,
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     must(vkAllocateCommandBuffers(app->device, &info, &app->command), "a command buffer");
     must(vkBeginCommandBuffer(app->command, &begin), "vkBeginCommandBuffer");
-
     dispatch(app, 0, 0, 3 * TENSOR);
     const adamra_attention_io io = {
         .q = {.buffer = numbers, .offset = QUERIES * sizeof(float)},
@@ -262,7 +267,6 @@ static adamra_recording *record(struct app *app, adamra_context *context,
     adamra_recording *recording = NULL;
     must_attend(context, adamra_attention_record(attention, &io, app->command, &recording),
                 "record");
-
     dispatch(app, 1, RESULT, TENSOR);
     const VkMemoryBarrier to_host = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                      .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
@@ -347,9 +351,8 @@ static double check(const struct app *app)
         for (uint32_t h = 0; h < HEADS; h++)
             add_head(i, rates[h], gates[h] / total, y);
         for (uint32_t c = 0; c < WIDTH; c++) {
-            double difference = app->mapped[i * WIDTH + c] - 2 * y[c];
-            error += difference * difference;
-            norm += 4 * y[c] * y[c];
+            error += pow(app->mapped[i * WIDTH + c] - 2 * y[c], 2);
+            norm += pow(2 * y[c], 2);
         }
     }
     return sqrt(error / norm);
@@ -365,7 +368,6 @@ int main(void)
     make_pipeline(&app);
     for (uint32_t i = 0; i < HEADS * WIDTH; i++)
         app.weight[i] = made_up(4 * TENSOR + i);
-
     const adamra_attention_params params = {.queries = N,
                                             .keys = N,
                                             .key_width = WIDTH,
@@ -379,10 +381,8 @@ int main(void)
     adamra_attention *attention = NULL;
     adamra_buffer *numbers = NULL;
     must_attend(context, adamra_attention_create(context, &params, &attention), "create");
-    must_attend(
-        context,
-        adamra_buffer_wrap(context, app.numbers, 4 * TENSOR * sizeof(float), usage, &numbers),
-        "adamra_buffer_wrap");
+    const uint64_t bytes = 4 * TENSOR * sizeof(float);
+    must_attend(context, adamra_buffer_wrap(context, app.numbers, bytes, usage, &numbers), "wrap");
     adamra_recording *recording = record(&app, context, attention, numbers);
     for (int frame = 0; frame < FRAMES; frame++)
         execute(&app);
