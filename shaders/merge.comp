@@ -3,9 +3,8 @@
 // what its keys weigh beside the largest score of both.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "flat.glsl"
 
-layout(local_size_x_id = ID_GROUP) in;
-layout(constant_id = ID_GROUP) const uint GROUP = 64;
 layout(constant_id = ID_OPTION + OPTION_LAST) const uint last = 0;
 
 TENSOR_IN(part, MERGE_PART)
@@ -15,9 +14,8 @@ PUSH(merge_params)
 
 void main()
 {
-    BEGIN_ITEM(item);
-    const uint row = item * GROUP + gl_LocalInvocationIndex, i = row % p.n, bg = row / p.n;
-    if (bg >= p.batch * p.groups) return;
+    BEGIN_ELEMENT(row, p.batch * p.groups * p.n);
+    const uint i = row % p.n, bg = row / p.n;
     const uint at = row * (p.dv4 + 1);
     const uint y_at = bg / p.groups * p.y_batch + bg % p.groups * p.y_group + i * p.y_row;
     const vec4 a = LOAD(sum, MERGE_SUM, at + p.dv4), b = LOAD(part, MERGE_PART, at + p.dv4);
