@@ -103,10 +103,6 @@ static status compute(struct cli *cli, const struct attend_input *input,
     while (cli->options.verbose && result == STATUS_OK && runs < TIMED_RUNS && !cli_interrupted()) {
         result = cli_status(adamra_attention_run(attention, &io, &timings[runs++]));
     }
-    if (runs > 0 && result == STATUS_CANCELLED) { /* the first run's result stands */
-        runs = 0;
-        result = STATUS_OK;
-    }
     if (result == STATUS_OK && runs == TIMED_RUNS) {
         qsort(timings, TIMED_RUNS, sizeof(timings[0]), compare_timings);
         print_timing(input, &first, &timings[TIMED_RUNS / 2]);
@@ -164,6 +160,9 @@ status attend_command(struct cli *cli)
         result = attend_input_read(&cli->log, &cli->options, &input);
     }
     if (result == STATUS_OK) {
+        result = cli_check_interrupt(cli);
+    }
+    if (result == STATUS_OK) {
         result = cli_open_device(cli);
     }
     if (result == STATUS_OK) {
@@ -174,6 +173,12 @@ status attend_command(struct cli *cli)
     }
     /* The target may be the input's file, which some systems do not replace while it is open. */
     attend_input_finish(&input);
+    if (result == STATUS_OK) {
+        result = st_draft_sync(&draft); /* the long part, so that Ctrl-C still counts meanwhile */
+    }
+    if (result == STATUS_OK) {
+        result = cli_settle(cli);
+    }
     if (result == STATUS_OK) {
         return st_draft_commit(&draft);
     }

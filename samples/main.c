@@ -51,7 +51,10 @@ static const int exit_codes[STATUS_COUNT] = {
 
 /* ---- Ctrl-C ---- */
 
-static volatile sig_atomic_t interrupted;
+/* An interrupt is noted while the program listens. Once it has settled, what it writes next takes
+ * the place of what was there: an interrupt after that would only make a lie of the exit status. */
+enum { LISTENING, INTERRUPTED, SETTLED };
+static atomic_int listening = LISTENING;
 
 /* The target is written while there is no function, so that the handler sees both or none. */
 static void *cancel_target;
@@ -60,7 +63,10 @@ static void (*_Atomic cancel_function)(void *target);
 static void note_interrupt(int signal)
 {
     (void)signal;
-    interrupted = 1;
+    int before = LISTENING;
+    if (!atomic_compare_exchange_strong(&listening, &before, INTERRUPTED)) {
+        return;
+    }
     void (*cancel)(void *target) = atomic_load(&cancel_function);
     if (cancel) {
         cancel(cancel_target);
@@ -72,11 +78,32 @@ void cli_on_interrupt(void (*cancel)(void *target), void *target)
     atomic_store(&cancel_function, NULL);
     cancel_target = target;
     atomic_store(&cancel_function, cancel);
+    /* The handler called nothing when Ctrl-C came before. To cancel twice does no harm. */
+    if (cancel && cli_interrupted()) {
+        cancel(target);
+    }
 }
 
 bool cli_interrupted(void)
 {
-    return interrupted != 0;
+    return atomic_load(&listening) == INTERRUPTED;
+}
+
+static status fail_interrupted(struct cli *cli)
+{
+    return fail(&cli->log, STATUS_CANCELLED, "interrupted");
+}
+
+status cli_check_interrupt(struct cli *cli)
+{
+    return cli_interrupted() ? fail_interrupted(cli) : STATUS_OK;
+}
+
+status cli_settle(struct cli *cli)
+{
+    int before = LISTENING;
+    bool settled = atomic_compare_exchange_strong(&listening, &before, SETTLED);
+    return settled || before == SETTLED ? STATUS_OK : fail_interrupted(cli);
 }
 
 /* ---- progress ---- */
@@ -90,7 +117,7 @@ static int show_progress(void *user, double done)
     if (system_clock_ms() - cli->bar.start_ms > LONG_RUN_MS) {
         bar_show(&cli->bar, done, cli->command->name);
     }
-    return 0;
+    return cli_interrupted();
 }
 
 void cli_progress_begin(struct cli *cli)
@@ -177,7 +204,7 @@ status cli_open_device(struct cli *cli)
         fprintf(stderr, "device: %s (%s, %s %s)\n", info.name, cli_device_type(info.type),
                 info.driver, info.driver_version);
     }
-    return result;
+    return result == STATUS_OK ? cli_check_interrupt(cli) : result;
 }
 
 /* ---- main ---- */

@@ -86,7 +86,7 @@ static status compute(struct cli *cli, adamra_model *model, const adamra_model_i
     uint32_t step = n < BATCH_TOKENS ? BATCH_TOKENS / (n ? n : 1) : 1;
     double device_ms = 0, host_ms = 0;
     status result = STATUS_OK;
-    for (uint64_t row = 0; result == STATUS_OK && row < rows && !cli_interrupted(); row += step) {
+    for (uint64_t row = 0; result == STATUS_OK && row < rows; row += step) {
         adamra_timing timing;
         uint32_t count = (uint32_t)size_min(step, rows - row);
         result = cli_status(adamra_model_run(model, batch->tokens + row * n, count, n,
@@ -95,6 +95,7 @@ static status compute(struct cli *cli, adamra_model *model, const adamra_model_i
         if (result == STATUS_OK) {
             device_ms += timing.device_ms;
             host_ms += timing.host_ms;
+            result = cli_check_interrupt(cli);
         }
     }
     if (result == STATUS_OK && cli->options.verbose) {
@@ -133,7 +134,10 @@ static status run_model(struct cli *cli, adamra_model *model)
     if (result == STATUS_OK) {
         result = compute(cli, model, &info, &batch);
     }
-    if (result == STATUS_OK && !cli_interrupted()) {
+    if (result == STATUS_OK) {
+        result = cli_settle(cli);
+    }
+    if (result == STATUS_OK) {
         result = write_logits(cli, &info, &batch);
     }
     free(batch.lengths);

@@ -49,6 +49,7 @@
     ROW(model) \
     ROW(cli) \
     ROW(cli_files) \
+    ROW(cli_interrupt) \
     ROW(faults) \
     ROW(faults_cache) \
     ROW(soak) \

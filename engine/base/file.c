@@ -213,6 +213,14 @@ status file_writer_map(struct file_writer *writer, size_t size, void **memory)
     return STATUS_OK;
 }
 
+status file_writer_sync(struct file_writer *writer)
+{
+    int error = writer->memory ? system_flush(writer->memory, writer->size) : 0;
+    if (!error && writer->temporary)
+        error = system_sync(writer->descriptor);
+    return error ? fail_write(writer, error) : STATUS_OK;
+}
+
 /* 0 or an errno */
 static int close_map(struct file_writer *writer)
 {

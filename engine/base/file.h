@@ -43,6 +43,9 @@ status file_writer_write(struct file_writer *writer, const void *bytes, size_t s
  * until commit or discard, with its room on the disk taken. *memory is NULL where the target cannot
  * be mapped. */
 status file_writer_map(struct file_writer *writer, size_t size, void **memory);
+/* Until what file_writer_map gave is on disk: commit has little to do then. Reports STATUS_IO, and
+ * the writer is then good for discard only. */
+status file_writer_sync(struct file_writer *writer);
 /* Puts the new content in place; finishes the writer in every case. */
 status file_writer_commit(struct file_writer *writer);
 /* Removes what was written, so that the old content stays; finishes the writer. */

@@ -97,6 +97,9 @@ struct st_draft {
 status st_draft_open(struct logger *log, const char *path, struct st_tensor *tensors,
                      uint32_t count, const char *const *metadata, uint32_t metadata_count,
                      struct st_draft *draft);
+/* Until the tensors are on disk, where they are mapped: the time that commit would take. After a
+ * failure, which it reports, the draft is good for discard only. */
+status st_draft_sync(struct st_draft *draft);
 /* Puts the file in place, or leaves the old one there; {0} is fine for discard. */
 status st_draft_commit(struct st_draft *draft);
 void st_draft_discard(struct st_draft *draft);

@@ -165,6 +165,11 @@ out:
     return result;
 }
 
+status st_draft_sync(struct st_draft *draft)
+{
+    return draft->mapped ? file_writer_sync(&draft->writer) : STATUS_OK;
+}
+
 status st_draft_commit(struct st_draft *draft)
 {
     status result = STATUS_OK;

@@ -1,0 +1,82 @@
+/* Ctrl-C, whenever it comes: exit status 130 means that the output file is as it was. */
+#include "program.h"
+#include <stdio.h>
+#include <string.h>
+
+#define GOLDEN  "'" TESTS_DIR "/golden/long_row.safetensors'"
+#define ENCODER "'" TESTS_DIR "/golden/encoder_soft'"
+#define CASES   "'" TESTS_DIR "/golden/encoder_soft/cases.safetensors'"
+
+/* What a run leaves in the folder, besides the harness' own files. */
+static const char *left_files(void)
+{
+    return program_run_in("ls -A | grep -v '^\\.[eo][ru]'; :", "")->output;
+}
+
+static bool is_old(const char *name)
+{
+    char text[8];
+    FILE *file = fopen(program_path(name), "rb");
+    ck_assert_ptr_nonnull(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+    fclose(file);
+    return strcmp(text, "old") == 0;
+}
+
+/* The program waits for its input when the signal comes, and only then gets it: with attend before
+ * it has opened a device, with run after it has loaded the model. */
+START_TEST(an_interrupt_before_the_run_counts)
+{
+    static const struct {
+        const char *arguments, *input;
+    } rows[] = {
+        {"attend in -o out --rates 1,4,32", GOLDEN},
+        {"attend in -o out --rates 1,4,32 --verbose", GOLDEN},
+        {"run " ENCODER " --tokens in -o out", CASES},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        program_write("out", "old");
+        const struct outcome *outcome =
+            program_run_in("rm -f in; mkfifo in;", "--version >/dev/null");
+        outcome = program_run("%s & pid=$!; exec 3>in; kill -INT $pid; cat %s >&3; exec 3>&-; "
+                              "wait $pid",
+                              rows[i].arguments, rows[i].input);
+        ck_assert_msg(outcome->code == 130, "%s: exit status %d, '%s'", rows[i].arguments,
+                      outcome->code, outcome->errors);
+        ck_assert_msg(is_old("out"), "%s", rows[i].arguments);
+        ck_assert_str_eq(left_files(), "in\nout\n");
+    }
+}
+END_TEST
+
+/* Which moment a delay hits depends on the machine; what holds does not. */
+START_TEST(at_any_moment_130_leaves_the_file)
+{
+    static const char *const commands[] = {
+        "attend " GOLDEN " -o out --rates 1,4,32 --quiet",
+        "run " ENCODER " --tokens " CASES " -o out --quiet",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        for (int ms = 5; ms < 1000; ms = ms * 3 / 2) {
+            char before[96];
+            program_write("out", "old");
+            snprintf(before, sizeof(before), "timeout --foreground --preserve-status -s INT 0.%03d",
+                     ms);
+            int code = program_run_in(before, commands[i])->code;
+            ck_assert_msg(code == (is_old("out") ? 130 : 0), "%s, after %d ms: exit status %d",
+                          commands[i], ms, code);
+            ck_assert_str_eq(left_files(), "out\n");
+        }
+    }
+}
+END_TEST
+
+Suite *cli_interrupt_suite(void)
+{
+    Suite *suite = suite_create("cli_interrupt");
+    TCase *tests = program_case("cli_interrupt", "program");
+    tcase_add_test(tests, an_interrupt_before_the_run_counts);
+    tcase_add_test(tests, at_any_moment_130_leaves_the_file);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
