@@ -159,8 +159,9 @@ typedef struct adamra_cache {
 } adamra_cache;
 
 typedef struct adamra_context_params {
-    const char *device; /* index, part of the name (any case), or UUID; NULL: the first discrete,
-                         * else integrated, else virtual, else CPU device */
+    const char *device; /* index, part of the name (any case), or UUID; a number of up to three
+                         * digits is an index only; NULL: the first discrete, else integrated,
+                         * else virtual, else CPU device */
     adamra_log_fn log;  /* may be NULL */
     void *user;         /* given to log and progress */
     int validate;       /* 1: run under Khronos' validation layer where it is installed */

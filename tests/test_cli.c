@@ -140,6 +140,10 @@ START_TEST(says_that_there_is_no_device)
     program_expect(program_run("classify " MODEL " --text x --device nonsense"), 4, "nonsense");
     program_expect(program_run_in("ADAMRA_DEVICE=nonsense", "classify " MODEL " --text x"), 4,
                    "nonsense");
+    /* digits of a name or a version are no index */
+    program_expect(program_run("classify " MODEL " --text x --device 15"), 4, "matches '15'");
+    program_expect(program_run_in("ADAMRA_DEVICE=15", "classify " MODEL " --text x"), 4,
+                   "matches '15'");
     /* a flag stands before the environment */
     const struct outcome *outcome =
         program_run_in("ADAMRA_DEVICE=nonsense", "classify " MODEL " --text x --device 0");

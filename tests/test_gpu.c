@@ -41,7 +41,7 @@ static const struct gpu_physical several[] = {
     {.info = {.index = 1, .name = "Alpha 600 Graphics", .type = GPU_INTEGRATED, .uuid = {2, 0xab}}},
     {.info = {.index = 2, .name = "Beta RX 7", .type = GPU_DISCRETE, .uuid = {3}}},
     {.info = {.index = 3, .name = "Beta RX 9", .type = GPU_DISCRETE, .uuid = {4}}},
-    {.info = {.index = 4, .name = "Cloud Alpha", .type = GPU_VIRTUAL, .uuid = {5}}},
+    {.info = {.index = 4, .name = "Cloud Alpha 4090", .type = GPU_VIRTUAL, .uuid = {5}}},
 };
 
 static const struct {
@@ -51,8 +51,12 @@ static const struct {
     {NULL, 2},
     {"0", 0},
     {"3", 3},
-    {"7", 2}, /* no index, but part of a name */
-    {"99", -1},
+    {"7", -1}, /* an index, though it is part of a name too */
+    {"600", -1},
+    {"003", 3},
+    {"4090", 4}, /* too long for an index */
+    {"0003", -1},
+    {"RX 7", 2},
     {"4294967297", -1},
     {"beta", 2},
     {"RX 9", 3},

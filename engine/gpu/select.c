@@ -29,18 +29,19 @@ static bool parse_uuid(const char *text, uint8_t uuid[VK_UUID_SIZE])
     return digits == 2 * VK_UUID_SIZE;
 }
 
-/* False when `text` is not a plain number; a number too large to be an index is UINT32_MAX. */
+#define INDEX_DIGITS 3
+
+/* A number of few digits is an index and nothing else: a device that is not there must not become
+ * another one whose name or driver's version has the digits in it. A longer one, as "4090", may be
+ * part of a name. */
 static bool parse_index(const char *text, uint32_t *index)
 {
-    uint64_t value = 0;
-    if (!*text)
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > INDEX_DIGITS || text[digits])
         return false;
-    for (; *text; text++) {
-        if (!isdigit((unsigned char)*text))
-            return false;
-        value = size_min(value * 10 + (uint64_t)(*text - '0'), UINT32_MAX);
-    }
-    *index = (uint32_t)value;
+    *index = 0;
+    for (; *text; text++)
+        *index = *index * 10 + (uint32_t)(*text - '0');
     return true;
 }
 
@@ -61,8 +62,8 @@ const struct gpu_physical *gpu_select(const struct gpu_physical *list, uint32_t 
 {
     uint32_t index;
     uint8_t uuid[VK_UUID_SIZE];
-    if (select && parse_index(select, &index) && index < count)
-        return &list[index];
+    if (select && parse_index(select, &index))
+        return index < count ? &list[index] : NULL;
     bool by_uuid = select && parse_uuid(select, uuid);
     const struct gpu_physical *best = NULL;
     for (uint32_t i = 0; i < count; i++)
