@@ -171,6 +171,10 @@ status attend_command(struct cli *cli)
     if (result == STATUS_OK) {
         result = compute(cli, &input, outputs);
     }
+    if (result == STATUS_OK) {
+        tensors_warn_not_finite(&cli->log, cli->options.output, &outputs[OUTPUT_Y],
+                                cli->options.type == ADAMRA_F16);
+    }
     /* The target may be the input's file, which some systems do not replace while it is open. */
     attend_input_finish(&input);
     if (result == STATUS_OK) {

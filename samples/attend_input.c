@@ -117,6 +117,7 @@ status attend_input_read(struct logger *log, const struct options *options,
     }
     if (result == STATUS_OK) {
         set_params(options, &input->file, input);
+        result = attend_input_check_range(log, input);
     }
     return result;
 }

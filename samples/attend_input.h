@@ -17,6 +17,9 @@ struct attend_input {
 /* Reads all that one run needs. On failure, too, attend_input_finish frees it. */
 status attend_input_read(struct logger *log, const struct options *options,
                          struct attend_input *input);
+/* STATUS_BAD_INPUT for a number of the file that is finite there and infinite in the storage type.
+ * Those that are infinite or none in the file are the user's; padding may hold anything. */
+status attend_input_check_range(struct logger *log, const struct attend_input *input);
 /* {0} is fine. */
 void attend_input_finish(struct attend_input *input);
 /* Whether there are outputs `head` and `prob`. */

@@ -120,6 +120,8 @@ static status write_logits(struct cli *cli, const adamra_model_info *info,
         .data = batch->logits,
         .bytes = (uint64_t)rows * info->num_labels * sizeof(float),
     };
+    tensors_warn_not_finite(&cli->log, cli->options.output, &logits,
+                            cli->options.type == ADAMRA_F16);
     return st_write(&cli->log, cli->options.output, &logits, 1, NULL, 0);
 }
 

@@ -1,5 +1,6 @@
 #include "tensors.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,22 @@ status tensors_floats(struct logger *log, const struct st_file *file, const char
     }
     out->data = out->owned;
     return result;
+}
+
+void tensors_warn_not_finite(struct logger *log, const char *path, const struct st_tensor *tensor,
+                             bool half)
+{
+    const float *numbers = tensor->data;
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < tensor->elements; i++) {
+        count += !(fabsf(numbers[i]) < INFINITY);
+    }
+    if (count > 0) {
+        log_line(log, LOG_WARNING,
+                 "%s: tensor '%s': %" PRIu64 " of %" PRIu64 " numbers are not finite%s", path,
+                 tensor->name, count, tensor->elements,
+                 half ? "; --dtype f32 has a wider range" : "");
+    }
 }
 
 status tensors_lengths(struct logger *log, const struct st_file *file, const char *name,

@@ -40,6 +40,9 @@ status tensors_floats(struct logger *log, const struct st_file *file, const char
  * name, else it is to be freed. */
 status tensors_lengths(struct logger *log, const struct st_file *file, const char *name,
                        struct axes *axes, enum axis limit, uint32_t **out);
+/* Says how many numbers of a result, F32 in memory, are not finite, if any; path: its file's. */
+void tensors_warn_not_finite(struct logger *log, const char *path, const struct st_tensor *tensor,
+                             bool half);
 /* calloc for count * size bytes, at least one; reports what there was no memory for. */
 status tensors_alloc(struct logger *log, const char *what, uint64_t count, size_t size, void *out);
 

@@ -50,6 +50,7 @@
     ROW(cli) \
     ROW(cli_files) \
     ROW(cli_interrupt) \
+    ROW(cli_numbers) \
     ROW(faults) \
     ROW(faults_cache) \
     ROW(soak) \
