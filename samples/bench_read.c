@@ -356,7 +356,7 @@ static status read_file(struct reader *reader)
                                                                 read_crossovers, read_kernels};
     struct file_view view;
     json_t *root = NULL;
-    status result = file_view_open(reader->log, reader->path, &view);
+    status result = file_view_open(reader->log, reader->path, NULL, &view);
     if (result != STATUS_OK) {
         return result;
     }

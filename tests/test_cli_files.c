@@ -335,6 +335,9 @@ START_TEST(reports_files_it_cannot_use)
     program_expect(program_run("attend none.safetensors -o y --rates 1"), 1, "none.safetensors");
     program_expect(program_run("attend . -o y --rates 1"), 1, ".");
     program_expect(program_run("attend text.safetensors -o y --rates 1"), 3, "text.safetensors");
+    /* devices that never end: their beginning says enough */
+    program_expect(program_run("attend /dev/zero -o y --rates 1"), 3, "/dev/zero: header does not");
+    program_expect(program_run("attend /dev/stdin -o y --rates 1 </dev/zero"), 3, "/dev/stdin: ");
     program_expect(program_run("attend " GOLDEN " -o none/y --rates 1,4,32"), 1, "none/y");
     program_expect(program_run("attend " GOLDEN " -o /dev/full --rates 1,4,32"), 1, "/dev/full");
 }

@@ -23,8 +23,9 @@ static ssize_t read_some(int descriptor, void *bytes, size_t size)
     return count;
 }
 
-/* To the end of the stream; 0 or an errno. On failure *view holds what came so far. */
-static int read_stream(int descriptor, struct file_view *view)
+/* To the end of the stream, or of what `begins` allows; 0 or an errno. On failure *view holds what
+ * came so far. */
+static int read_stream(int descriptor, file_begins begins, struct file_view *view)
 {
     for (size_t space = STREAM_STEP; space <= STREAM_MAX; space *= 2) {
         char *bytes = realloc(view->memory, space);
@@ -36,6 +37,11 @@ static int read_stream(int descriptor, struct file_view *view)
             if (count <= 0)
                 return count < 0 ? errno : 0;
             view->size += (size_t)count;
+            if (begins && view->size >= FILE_BEGINNING) {
+                if (!begins(view->bytes))
+                    return 0;
+                begins = NULL;
+            }
         }
     }
     return EFBIG;
@@ -55,7 +61,8 @@ static int map_file(int descriptor, uint64_t size, struct file_view *view)
     return 0;
 }
 
-status file_view_open(struct logger *log, const char *path, struct file_view *view)
+status file_view_open(struct logger *log, const char *path, file_begins begins,
+                      struct file_view *view)
 {
     *view = (struct file_view){0};
     int descriptor = system_open(path, SYSTEM_READ);
@@ -68,7 +75,7 @@ status file_view_open(struct logger *log, const char *path, struct file_view *vi
     else if (S_ISREG(info.st_mode) && info.st_size > 0)
         error = map_file(descriptor, (uint64_t)info.st_size, view);
     else /* files of /proc say that they are empty: read them too */
-        error = read_stream(descriptor, view);
+        error = read_stream(descriptor, begins, view);
     close(descriptor);
     if (!error)
         return STATUS_OK;

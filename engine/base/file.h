@@ -13,9 +13,17 @@ struct file_view {
     bool mapped;
 };
 
-/* Maps `path`, or reads it to its end when it is a pipe or a device (less than 1 GiB). STATUS_IO
- * with path and reason; then *view needs no finish. */
-status file_view_open(struct logger *log, const char *path, struct file_view *view);
+#define FILE_BEGINNING 16 /* bytes that say whether the rest is worth reading */
+
+/* Given the first FILE_BEGINNING bytes. */
+typedef bool (*file_begins)(const uint8_t *bytes);
+
+/* Maps `path`, or reads it to its end when it is a pipe or a device (less than 1 GiB). Of such a
+ * one that does not begin as `begins` wants it (NULL: no wish) the view holds the beginning only,
+ * for the caller to refuse: a device may never end. STATUS_IO with path and reason; then *view
+ * needs no finish. */
+status file_view_open(struct logger *log, const char *path, file_begins begins,
+                      struct file_view *view);
 /* {0} is fine. */
 void file_view_finish(struct file_view *view);
 

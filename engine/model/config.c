@@ -347,7 +347,7 @@ status config_open(struct logger *log, const char *path, struct model_config *co
 {
     struct file_view view;
     *config = (struct model_config){0};
-    status result = file_view_open(log, path, &view);
+    status result = file_view_open(log, path, NULL, &view);
     if (result != STATUS_OK)
         return result;
     result = config_parse(log, path, view.bytes, view.size, config);

@@ -20,6 +20,21 @@ struct parser {
 
 /* ---- header ---- */
 
+static uint64_t header_bytes(const uint8_t prefix[PREFIX_BYTES])
+{
+    uint64_t size = 0;
+    for (int i = PREFIX_BYTES - 1; i >= 0; i--)
+        size = size << 8 | prefix[i];
+    return size;
+}
+
+/* Whether bytes that begin so may be of this format. */
+static bool begins_as_safetensors(const uint8_t *bytes)
+{
+    uint64_t size = header_bytes(bytes);
+    return size > 0 && size <= HEADER_MAX && bytes[PREFIX_BYTES] == '{';
+}
+
 /* Checks the sizes; the header is *size bytes behind the first 8. */
 static status check_prefix(struct logger *log, const char *path, const uint8_t *bytes,
                            uint64_t file_bytes, uint64_t *size)
@@ -28,20 +43,18 @@ static status check_prefix(struct logger *log, const char *path, const uint8_t *
         return fail(log, STATUS_BAD_INPUT,
                     "%s: %" PRIu64 " bytes long, expected a safetensors file of at least 8", path,
                     file_bytes);
-    *size = 0;
-    for (int i = PREFIX_BYTES - 1; i >= 0; i--)
-        *size = *size << 8 | bytes[i];
+    *size = header_bytes(bytes);
     if (*size > HEADER_MAX)
         return fail(log, STATUS_BAD_INPUT,
                     "%s: header size %" PRIu64 ", expected at most %u (is it safetensors?)", path,
                     *size, HEADER_MAX);
+    if (*size == 0 || (file_bytes > PREFIX_BYTES && bytes[PREFIX_BYTES] != '{'))
+        return fail(log, STATUS_BAD_INPUT, "%s: header does not start with '{'", path);
     if (*size > file_bytes - PREFIX_BYTES)
         return fail(log, STATUS_BAD_INPUT,
                     "%s: header of %" PRIu64 " bytes runs past the end of the file, %" PRIu64
                     " bytes long",
                     path, *size, file_bytes);
-    if (*size == 0 || bytes[PREFIX_BYTES] != '{')
-        return fail(log, STATUS_BAD_INPUT, "%s: header does not start with '{'", path);
     return STATUS_OK;
 }
 
@@ -302,7 +315,7 @@ status st_open(struct logger *log, const char *path, struct st_file *file)
 {
     struct file_view view;
     *file = (struct st_file){0};
-    status result = file_view_open(log, path, &view);
+    status result = file_view_open(log, path, begins_as_safetensors, &view);
     if (result != STATUS_OK)
         return result;
     result = st_parse(log, path, view.bytes, view.size, file);
