@@ -178,6 +178,38 @@ START_TEST(symbolic_links_stay_and_their_targets_are_replaced)
 }
 END_TEST
 
+/* As a shell's redirection does. */
+START_TEST(links_to_nothing_yet_are_followed)
+{
+    struct stat info;
+    ck_assert_int_eq(mkdir(in_folder("sub"), 0700), 0);
+    ck_assert_int_eq(symlink("new.st", in_folder("sub/second")), 0);
+    ck_assert_int_eq(symlink("sub/second", in_folder("first")), 0);
+    ck_assert_int_eq(write_all(in_folder("first")), STATUS_OK);
+    ck_assert_int_eq(lstat(in_folder("first"), &info), 0);
+    ck_assert(S_ISLNK(info.st_mode));
+    ck_assert_int_eq(lstat(in_folder("sub/new.st"), &info), 0);
+    ck_assert(S_ISREG(info.st_mode));
+    expect_all(in_folder("sub/new.st"));
+    ck_assert_int_eq(remove(in_folder("sub/second")), 0);
+    ck_assert_int_eq(remove(in_folder("sub/new.st")), 0);
+    ck_assert_int_eq(remove(in_folder("sub")), 0);
+}
+END_TEST
+
+/* The temporary file's name is no longer than it must be. */
+START_TEST(names_may_be_as_long_as_names_can_be)
+{
+    char name[256];
+    memset(name, 'y', 255);
+    name[255] = 0;
+    ck_assert_int_eq(write_all(in_folder(name)), STATUS_OK);
+    ck_assert_int_eq(write_all(in_folder(name)), STATUS_OK);
+    expect_all(in_folder(name));
+    ck_assert_int_eq(count_files(false), 1);
+}
+END_TEST
+
 static const struct {
     const char *path; /* of the folder, where it starts with no slash */
     int error;        /* what the message says */
@@ -187,7 +219,7 @@ static const struct {
     {"/dev/full", ENOSPC},
     {"", ENOENT},
     {"loop", ELOOP},
-    {"link to nowhere", ENOENT},
+    {"link to no folder", ENOENT},
 };
 
 START_TEST(failures_are_reported)
@@ -196,7 +228,7 @@ START_TEST(failures_are_reported)
     if (path[0] != '/' && path[0] != '\0')
         path = in_folder(path);
     ck_assert_int_eq(symlink("loop", in_folder("loop")), 0);
-    ck_assert_int_eq(symlink("nowhere", in_folder("link to nowhere")), 0);
+    ck_assert_int_eq(symlink("nowhere/a.st", in_folder("link to no folder")), 0);
     ck_assert_int_eq(write_all(path), STATUS_IO);
     ck_assert_msg(strstr(error, strerror(failure_rows[_i].error)), "%s", error);
     ck_assert_msg(strncmp(error, path, strlen(path)) == 0, "no path in: %s", error);
@@ -233,7 +265,7 @@ END_TEST
 START_TEST(temporary_names_that_are_taken_are_left_alone)
 {
     char name[64];
-    snprintf(name, sizeof(name), "a.st.tmp%ld-0", (long)getpid());
+    snprintf(name, sizeof(name), "adamra.tmp%ld-0", (long)getpid());
     FILE *taken = fopen(in_folder(name), "w");
     ck_assert_ptr_nonnull(taken);
     ck_assert_int_eq(fclose(taken), 0);
@@ -291,6 +323,8 @@ static TCase *files_case(const char *name, void (*setup)(void))
     tcase_add_test(files, relative_names_are_written);
     tcase_add_test(files, permissions_follow_umask_and_old_file);
     tcase_add_test(files, symbolic_links_stay_and_their_targets_are_replaced);
+    tcase_add_test(files, links_to_nothing_yet_are_followed);
+    tcase_add_test(files, names_may_be_as_long_as_names_can_be);
     tcase_add_loop_test(files, failures_are_reported, 0, ARRAY_SIZE(failure_rows));
     tcase_add_test(files, the_old_file_stays_when_the_disk_is_full);
     tcase_add_test(files, temporary_names_that_are_taken_are_left_alone);

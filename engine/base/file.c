@@ -142,15 +142,26 @@ static void finish_writer(struct file_writer *writer)
     *writer = (struct file_writer){.descriptor = -1};
 }
 
-/* Creates a new file beside the target. mkstemp would ignore the umask. 0 or an errno. */
+/* Bytes of the path up to the file's own name, whichever system's path it is. */
+static size_t folder_bytes(const char *path)
+{
+    size_t bytes = strlen(path);
+    while (bytes > 0 && !strchr("/\\:", path[bytes - 1]))
+        bytes--;
+    return bytes;
+}
+
+/* Creates a new file beside the target, of a name that is short: that of the target may have all
+ * the letters that a name can have. mkstemp would ignore the umask. 0 or an errno. */
 static int open_temporary(struct file_writer *writer)
 {
-    size_t size = strlen(writer->target) + 40;
+    size_t folder = folder_bytes(writer->target), size = folder + 40;
     writer->temporary = malloc(size);
     if (!writer->temporary)
         return ENOMEM;
     for (int i = 0; i < NAME_TRIES; i++) {
-        snprintf(writer->temporary, size, "%s.tmp%ld-%d", writer->target, (long)getpid(), i);
+        snprintf(writer->temporary, size, "%.*sadamra.tmp%ld-%d", (int)folder, writer->target,
+                 (long)getpid(), i);
         writer->descriptor = system_open(writer->temporary, SYSTEM_CREATE);
         if (writer->descriptor >= 0)
             return 0;
@@ -174,7 +185,9 @@ static int open_target(struct file_writer *writer)
         writer->descriptor = system_open(writer->path, SYSTEM_WRITE);
         return writer->descriptor < 0 ? errno : 0;
     }
-    writer->target = kind == SYSTEM_FILE ? system_resolve(writer->path) : strdup(writer->path);
+    if (!*writer->path)
+        return ENOENT;
+    writer->target = system_resolve(writer->path);
     if (!writer->target)
         return errno;
     error = open_temporary(writer);

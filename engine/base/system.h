@@ -36,9 +36,9 @@ int system_flush(void *memory, size_t size);
 int system_sync(int descriptor);
 
 enum system_kind { SYSTEM_FREE, SYSTEM_FILE, SYSTEM_OTHER }; /* other: device, pipe, folder */
-/* What is at `path`. A link that leads nowhere is not a free name but an error. */
+/* What is at `path`; a link that leads nowhere leads to a free name. */
 int system_kind(const char *path, enum system_kind *kind);
-/* The path behind all links, malloc'ed; NULL with errno. */
+/* The path behind all links, also where nothing is there yet, malloc'ed; NULL with errno. */
 char *system_resolve(const char *path);
 /* Gives the file the permissions of the one at `path`, where there is such a thing. */
 void system_copy_permissions(int descriptor, const char *path);

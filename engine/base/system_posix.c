@@ -85,20 +85,49 @@ int system_sync(int descriptor)
 
 int system_kind(const char *path, enum system_kind *kind)
 {
-    struct stat info, link;
+    struct stat info;
     int error = code(stat(path, &info));
-    if (!error)
+    if (error == 0)
         *kind = S_ISREG(info.st_mode) ? SYSTEM_FILE : SYSTEM_OTHER;
-    else if (error != ENOENT || lstat(path, &link) == 0)
-        return error;
     else
         *kind = SYSTEM_FREE;
-    return 0;
+    return error == ENOENT ? 0 : error;
 }
+
+/* `path` is a link to `target`, which counts from the folder that holds the link: malloc'ed. */
+static char *join_link(const char *path, const char *target)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash && *target != '/' ? (size_t)(slash + 1 - path) : 0;
+    size_t size = folder + strlen(target) + 1;
+    char *joined = malloc(size);
+    if (joined)
+        snprintf(joined, size, "%.*s%s", (int)folder, path, target);
+    return joined;
+}
+
+#define LINKS_MOST  40 /* one behind another, as Linux has it */
+#define TARGET_MOST 4096
 
 char *system_resolve(const char *path)
 {
-    return realpath(path, NULL);
+    char target[TARGET_MOST];
+    char *end = realpath(path, NULL);
+    if (end || errno != ENOENT)
+        return end;
+    end = strdup(path);
+    for (int i = 0; end && i < LINKS_MOST; i++) {
+        ssize_t size = readlink(end, target, sizeof(target) - 1);
+        if (size < 0) /* no link, or nothing there */
+            return end;
+        target[size] = 0;
+        char *next = join_link(end, target);
+        free(end);
+        end = next;
+    }
+    free(end);
+    errno = end ? ELOOP : ENOMEM;
+    return NULL;
 }
 
 void system_copy_permissions(int descriptor, const char *path)
