@@ -2,6 +2,7 @@
  *
  * The spread of a row is the distance of its samples' quartiles over their median. Two rows are the
  * same when the slower median is above the faster one by no more than the larger of their spreads.
+ * Fewer than three samples have no spread, and nothing is said of their difference.
  * A device is compared with the file's device of the same UUID, else of the same name, else with
  * the first one: files of other devices compare too. */
 #include "bench_fields.h"
@@ -14,12 +15,12 @@
 struct pair {
     const struct bench_row *old, *current;
     double ratio;  /* old / current: above 1 is faster now */
-    double spread; /* the larger one of the two rows */
+    double spread; /* the larger one of the two rows; negative: not known */
 };
 
-enum verdict { FASTER, SLOWER, SAME, VERDICTS };
+enum verdict { FASTER, SLOWER, SAME, UNKNOWN, VERDICTS };
 
-static const char *const verdict_names[VERDICTS] = {"faster", "slower", "same"};
+static const char *const verdict_names[VERDICTS] = {"faster", "slower", "same", "unknown"};
 
 /* ---- spread ---- */
 
@@ -28,6 +29,8 @@ static int compare_doubles(const void *left, const void *right)
     double a = *(const double *)left, b = *(const double *)right;
     return (a > b) - (a < b);
 }
+
+#define LEAST_SAMPLES 3 /* that say something of how far they lie apart */
 
 /* Interpolated between the two samples beside it. */
 static double quantile(const double *sorted, size_t count, double share)
@@ -38,10 +41,11 @@ static double quantile(const double *sorted, size_t count, double share)
     return sorted[low] + (place - (double)low) * (sorted[high] - sorted[low]);
 }
 
+/* Negative where it is not known; false without memory. */
 static bool row_spread(const struct bench_row *row, double *out)
 {
-    *out = 0;
-    if (row->sample_count == 0 || row->ms_median <= 0) {
+    *out = -1;
+    if (row->sample_count < LEAST_SAMPLES || row->ms_median <= 0) {
         return true;
     }
     double *sorted = malloc(row->sample_count * sizeof(*sorted));
@@ -59,6 +63,9 @@ static bool row_spread(const struct bench_row *row, double *out)
 
 static enum verdict judge(const struct pair *pair)
 {
+    if (pair->spread < 0) {
+        return UNKNOWN;
+    }
     bool same = fmax(pair->ratio, 1 / pair->ratio) - 1 <= pair->spread;
     return same ? SAME : pair->ratio > 1 ? FASTER : SLOWER;
 }
@@ -137,10 +144,11 @@ static bool find_pairs(const struct bench_results *current, const struct bench_r
             return false;
         }
         out->rows[out->count] = row;
+        bool known = spread >= 0 && old_spread >= 0;
         out->pairs[out->count++] = (struct pair){.old = old,
                                                  .current = row,
                                                  .ratio = old->ms_median / row->ms_median,
-                                                 .spread = fmax(spread, old_spread)};
+                                                 .spread = known ? fmax(spread, old_spread) : -1};
     }
     out->columns = option_columns(out->rows, out->count);
     return true;
@@ -165,7 +173,7 @@ static void add_pair(struct table *table, const struct comparison *comparison,
     table_cell(table, text_number(pair->old->ms_median).text);
     table_cell(table, text_number(pair->current->ms_median).text);
     table_cell(table, space.text);
-    table_cell(table, text_percent(pair->spread).text);
+    table_cell(table, pair->spread < 0 ? "-" : text_percent(pair->spread).text);
     table_cell(table, verdict_names[judge(pair)]);
 }
 
@@ -209,7 +217,9 @@ static void write_summary(FILE *file, const struct comparison *comparison)
     }
     fputc('\n', file);
     for (size_t i = 0; i < VERDICTS; i++) {
-        fprintf(file, "%s%zu %s", i ? ", " : "", counts[i], verdict_names[i]);
+        if (i != UNKNOWN || counts[i] > 0) {
+            fprintf(file, "%s%zu %s", i ? ", " : "", counts[i], verdict_names[i]);
+        }
     }
     if (comparison->count > 0) {
         fprintf(file, "; geometric mean of old/new %.3f", exp(logs / (double)comparison->count));

@@ -70,10 +70,21 @@ START_TEST(the_larger_spread_counts)
     char *text = compared(current, other);
     expect_part(text, "9 faster, 0 slower, 1 same; ");
     free(text);
-    current->rows[1].sample_count = 0; /* a file without samples has no spread */
-    other->rows[1].sample_count = 0;
-    text = compared(current, other);
-    expect_part(text, "10 faster, 0 slower, 0 same; ");
+}
+END_TEST
+
+/* In one file or in both. */
+START_TEST(few_samples_say_nothing)
+{
+    struct bench_results *current = sample_results(&(struct sample_spec){0});
+    struct bench_results *other = sample_results(&(struct sample_spec){.scale = 1.3});
+    current->rows[1].sample_count = 2;
+    current->rows[2].sample_count = other->rows[2].sample_count = 1;
+    other->rows[3].sample_count = 0;
+    other->rows[4].sample_count = 3;
+    char *text = compared(current, other);
+    expect_part(text, "7 faster, 0 slower, 0 same, 3 unknown; ");
+    expect_part(text, " - | unknown |");
     free(text);
 }
 END_TEST
@@ -134,6 +145,7 @@ Suite *bench_compare_suite(void)
     tcase_add_checked_fixture(tests, NULL, sample_finish);
     tcase_add_test(tests, differences_within_the_spread_are_none);
     tcase_add_test(tests, the_larger_spread_counts);
+    tcase_add_test(tests, few_samples_say_nothing);
     tcase_add_test(tests, rows_match_by_options);
     tcase_add_test(tests, devices_match_by_identity_then_name);
     tcase_add_test(tests, a_full_disk_is_noticed);
