@@ -54,12 +54,14 @@ struct bench_kernel {
 };
 
 /* The length at which adamra becomes faster than `against`, interpolated in log n; n 0: not
- * reached. `row` is the index of an adamra row of that series, for its options. */
+ * reached. `row` is the index of an adamra row of that series, for its options. `unlisted`: the
+ * length of a run that n rests on and that is no row, as it was only made to find it; 0: none. */
 struct bench_crossover {
     uint32_t device;
     const char *against;
     double n;
     size_t row;
+    uint64_t unlisted; /* not in result files */
 };
 
 /* All of one run, or of one result file that was read back. */

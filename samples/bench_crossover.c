@@ -98,6 +98,28 @@ static double crossing(const struct point *points, size_t count)
     return exp(log(a->n) + share * (log(b->n) - log(a->n)));
 }
 
+static bool is_listed(const struct bench_run *run, double n)
+{
+    for (size_t i = 0; i < run->results.row_count; i++) {
+        if ((double)run->results.rows[i].n == n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The measured length at a crossing or right below it, if it is not listed; else 0. */
+static uint64_t unlisted_length(const struct bench_run *run, const struct point *points,
+                                size_t count, double crossing)
+{
+    size_t below = 0;
+    while (below + 1 < count && points[below + 1].n <= crossing) {
+        below++;
+    }
+    double n = points[below].n;
+    return crossing > 0 && !is_listed(run, n) ? (uint64_t)n : 0;
+}
+
 /* The first listed adamra row of its series. */
 static bool opens_series(const struct bench_run *run, size_t index)
 {
@@ -119,11 +141,13 @@ static void add_crossovers(struct bench_run *run, size_t index, struct point *po
         size_t count =
             strcmp(against, adamra->attention) != 0 ? find_points(run, adamra, against, points) : 0;
         if (count > 1) {
+            double n = crossing(points, count);
             run->results.crossovers[run->results.crossover_count++] =
                 (struct bench_crossover){.device = adamra->device,
                                          .against = against,
-                                         .n = crossing(points, count),
-                                         .row = index};
+                                         .n = n,
+                                         .row = index,
+                                         .unlisted = unlisted_length(run, points, count, n)};
         }
     }
 }

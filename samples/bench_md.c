@@ -176,7 +176,11 @@ static void write_crossovers(FILE *file, const struct bench_results *results,
             fprintf(file, "does not become faster than %s at the lengths measured",
                     crossover->against);
         }
-        fprintf(file, "%s%s%s\n", *options ? " (" : "", options, *options ? ")" : "");
+        fprintf(file, "%s%s%s", *options ? " (" : "", options, *options ? ")" : "");
+        if (crossover->unlisted > 0) {
+            fprintf(file, ", by a run at n = %s besides", text_count(crossover->unlisted).text);
+        }
+        fputc('\n', file);
     }
 }
 

@@ -202,10 +202,12 @@ START_TEST(probes_take_a_crossover_below)
     struct bench_run run;
     const struct bench_crossover *found = find(&run, rows, ARRAY_SIZE(rows), NULL, 0);
     ck_assert_double_eq(found->n, 64);
+    ck_assert_uint_eq(found->unlisted, 0);
     ck_assert(bench_crossover_below(&run, &rows[0]));
     arena_finish(&run.arena);
     found = find(&run, rows, ARRAY_SIZE(rows), probes, ARRAY_SIZE(probes));
     ck_assert_double_eq_tol(found->n, 32, 1e-6);
+    ck_assert_uint_eq(found->unlisted, 16);
     ck_assert(!bench_crossover_below(&run, &probes[0]));
     arena_finish(&run.arena);
 }
