@@ -7,8 +7,9 @@
 #define ROTATE_BYTES (UINT64_C(256) << 20) /* of all sets: more than a cache holds */
 #define MEMORY_SHARE 0.7                   /* of the heap: what may be alive at once */
 #define WAKE_MS      300.0
-#define WAKE_SHARE   0.1 /* of --max-seconds, at most */
-#define OPTIMISM     4.0 /* longer lengths may run at a multiple of the rate seen so far */
+#define WAKE_SHARE   0.1    /* of --max-seconds, at most */
+#define COMPILE_MS   5000.0 /* of a first run, at most: drivers compile then */
+#define OPTIMISM     4.0    /* longer lengths may run at a multiple of the rate seen so far */
 
 /* ---- rows that are not measured ---- */
 
@@ -142,9 +143,9 @@ static status warm_up(struct bench_run *run, struct subject *subject, uint32_t s
     /* Memory that was never written costs a run its first touch: all sets are run. */
     uint32_t warm_ups = (uint32_t)size_max(WARM_UPS, subject->sets);
     for (uint32_t i = 1; i < warm_ups && result == STATUS_OK; i++) {
-        /* The first run may have been slow for once, as drivers compile then. */
-        double runs = i == 1 ? 1 : least_runs(run);
-        if (runs * best_ms * 1e-3 > run->options->max_seconds) {
+        /* The first run says little, unless it is too long even without what it compiled. */
+        double least_ms = i == 1 ? best_ms - COMPILE_MS : least_runs(run) * best_ms;
+        if (least_ms * 1e-3 > run->options->max_seconds) {
             break;
         }
         result = work_run(work, i % subject->sets, &device_ms, &host_ms);
