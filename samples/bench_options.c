@@ -177,7 +177,7 @@ static const struct flag flags[] = {
     {"model", 0, "FOLDER", 1, set_model, "a path",
      "model of --pass encoder (default: the one that is installed)"},
     {"device", 0, "LIST", 1, option_device, "indices, parts of names or UUIDs with commas, or all",
-     "devices, or all (default: $ADAMRA_DEVICE, else the best one)"},
+     "devices, or all (default: $ADAMRA_DEVICE, else the best one); each is measured once"},
     {"repetitions", 'r', "REPS", 1, set_repetitions, "a whole number >= 1",
      "timed runs at least (default 10; mobile 5)"},
     {"min-seconds", 0, "S", 1, set_min_seconds, "a number of seconds",

@@ -1,47 +1,93 @@
 /* Which devices a benchmark runs on. */
 #include "bench_run.h"
+#include "gpu/instance.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-static status select_all(struct bench_run *run, struct bench_selectors *selectors)
+/* Appends a device by its index, once. */
+static status add(struct bench_run *run, struct bench_selectors *selectors, uint32_t index)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%" PRIu32, index);
+    for (uint32_t i = 0; i < selectors->count; i++) {
+        if (!strcmp(selectors->items[i], text)) {
+            return STATUS_OK;
+        }
+    }
+    if (selectors->count == LIST_MAX) {
+        return STATUS_OK;
+    }
+    const char *kept = arena_strdup(&run->arena, text);
+    if (!kept) {
+        return fail(&run->log, STATUS_OUT_OF_HOST_MEMORY, "bench: no memory for devices");
+    }
+    selectors->items[selectors->count++] = kept;
+    return STATUS_OK;
+}
+
+static status add_named(struct bench_run *run, const struct gpu_physical *list, uint32_t count,
+                        const char *text, struct bench_selectors *selectors)
+{
+    const struct gpu_physical *device = gpu_select(list, count, text);
+    return device ? add(run, selectors, device->info.index)
+                  : gpu_select_fail(&run->log, list, count, text);
+}
+
+/* The whole text may be a name, which may hold commas; else it is a list. */
+static status add_list(struct bench_run *run, const struct gpu_physical *list, uint32_t count,
+                       const char *text, struct bench_selectors *selectors)
+{
+    if (gpu_select(list, count, text)) {
+        return add_named(run, list, count, text, selectors);
+    }
+    status result = STATUS_OK;
+    char *copy = arena_strdup(&run->arena, text), *rest = NULL;
+    for (char *item = copy ? strtok_r(copy, ",", &rest) : NULL; item && result == STATUS_OK;
+         item = strtok_r(NULL, ",", &rest)) {
+        result = add_named(run, list, count, item, selectors);
+    }
+    return result != STATUS_OK || selectors->count
+               ? result
+               : fail(&run->log, STATUS_INVALID_ARGUMENT, "bench: --device '%s' names no device",
+                      text);
+}
+
+/* All of them, as gpu_select takes them; to be freed. */
+static status list_devices(struct bench_run *run, struct gpu_physical **list, uint32_t *count)
 {
     struct gpu_info *infos;
-    uint32_t count;
-    status result = gpu_list(&run->log, &infos, &count);
-    for (uint32_t i = 0; i < count && i < LIST_MAX && result == STATUS_OK; i++) {
-        char index[16];
-        snprintf(index, sizeof(index), "%" PRIu32, infos[i].index);
-        const char *kept = arena_strdup(&run->arena, index);
-        if (!kept) {
-            result = fail(&run->log, STATUS_OUT_OF_HOST_MEMORY, "bench: no memory for devices");
-            break;
-        }
-        selectors->items[selectors->count++] = kept;
+    *list = NULL;
+    status result = gpu_list(&run->log, &infos, count);
+    if (result != STATUS_OK) {
+        return result;
     }
-    if (result == STATUS_OK && count == 0) {
-        result = fail(&run->log, STATUS_NO_DEVICE, "bench: no Vulkan device");
+    *list = calloc((size_t)*count + 1, sizeof(**list));
+    for (uint32_t i = 0; *list && i < *count; i++) {
+        (*list)[i].info = infos[i];
     }
     free(infos);
-    return result;
+    return *list ? STATUS_OK
+                 : fail(&run->log, STATUS_OUT_OF_HOST_MEMORY, "bench: no memory for devices");
 }
 
 status bench_select(struct bench_run *run, struct bench_selectors *selectors)
 {
     const char *text = run->options->common.device;
+    struct gpu_physical *list;
+    uint32_t count;
     if (!text) {
         selectors->count = 1;
         return STATUS_OK;
     }
-    if (strcmp(text, "all") == 0) {
-        return select_all(run, selectors);
+    status result = list_devices(run, &list, &count);
+    if (result == STATUS_OK && (count == 0 || strcmp(text, "all") != 0)) {
+        result = add_list(run, list, count, text, selectors);
+    } else if (result == STATUS_OK) {
+        for (uint32_t i = 0; i < count && result == STATUS_OK; i++) {
+            result = add(run, selectors, list[i].info.index);
+        }
     }
-    char *copy = arena_strdup(&run->arena, text), *rest = NULL;
-    for (char *item = copy ? strtok_r(copy, ",", &rest) : NULL; item && selectors->count < LIST_MAX;
-         item = strtok_r(NULL, ",", &rest)) {
-        selectors->items[selectors->count++] = item;
-    }
-    return selectors->count ? STATUS_OK
-                            : fail(&run->log, STATUS_INVALID_ARGUMENT,
-                                   "bench: --device '%s' names no device", text);
+    free(list);
+    return result;
 }

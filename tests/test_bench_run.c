@@ -35,6 +35,7 @@ static const struct {
     {"-o xml", "--output 'xml'; expected md, csv, json or jsonl"},
     {"--preset slow", "--preset 'slow'; expected"},
     {"--preset none", "there are none"},
+    {"--device ,,", "names no device"},
     {"--causal", "unsupported flag '--causal'"},
     {"results.json", "unexpected word 'results.json'"},
 };
@@ -206,6 +207,26 @@ START_TEST(a_slow_first_run_is_no_reason)
 }
 END_TEST
 
+/* A name may hold commas, and a device is measured once however often it is named. */
+START_TEST(devices_are_measured_once)
+{
+    static const char op[] = "--op linear:50x20x30 --device";
+    char arguments[1024];
+    json_t *root = run_json("--op linear:50x20x30"), *same;
+    const char *name = text(json_array_get(json_object_get(root, "devices"), 0), "name");
+    const char *uuid = text(json_array_get(json_object_get(root, "devices"), 0), "uuid");
+    const char *const formats[] = {"%s '%s'", "%s '%s,%s'"};
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        snprintf(arguments, sizeof(arguments), formats[i], op, i ? uuid : name, uuid);
+        same = run_json(arguments);
+        ck_assert_uint_eq(json_array_size(json_object_get(same, "results")), 1);
+        json_decref(same);
+    }
+    json_decref(root);
+    program_expect(program_run("bench --device 0,nothing-is-called-so"), 4, "nothing-is-called-so");
+}
+END_TEST
+
 START_TEST(an_interrupt_keeps_what_is_done)
 {
     json_error_t error;
@@ -233,6 +254,7 @@ Suite *bench_run_suite(void)
     tcase_add_test(tests, what_does_not_fit_is_a_row);
     tcase_add_test(tests, what_takes_too_long_is_a_row);
     tcase_add_test(tests, a_slow_first_run_is_no_reason);
+    tcase_add_test(tests, devices_are_measured_once);
     tcase_add_test(tests, an_interrupt_keeps_what_is_done);
     suite_add_tcase(suite, tests);
     return suite;
