@@ -284,12 +284,14 @@ int main(int argc, char **argv)
     }
     platform_catch_interrupt(note_interrupt);
     status result = dispatch(&cli);
-    status flushed = flush_results(&cli.log);
+    if (result == STATUS_OK) { /* else the reason has been said */
+        result = flush_results(&cli.log);
+    }
     cli_on_interrupt(NULL, NULL);
     adamra_context_destroy(cli.context);
     options_finish(&cli.options);
     if (cli_interrupted()) {
         return EXIT_INTERRUPTED;
     }
-    return exit_codes[result != STATUS_OK ? result : flushed];
+    return exit_codes[result];
 }

@@ -56,6 +56,15 @@ START_TEST(other_failures_have_their_codes)
 }
 END_TEST
 
+START_TEST(a_full_disk_is_said_once)
+{
+    const struct outcome *outcome = program_run("bench --n 64 " SHORT " >/dev/full");
+    program_expect(outcome, 1, "cannot write to standard output");
+    const char *said = strstr(outcome->errors, "cannot write");
+    ck_assert_ptr_null(strstr(said + 1, "cannot write"));
+}
+END_TEST
+
 START_TEST(help_names_flags_and_presets)
 {
     const struct outcome *outcome = program_run("bench --help");
@@ -249,6 +258,7 @@ Suite *bench_run_suite(void)
     TCase *tests = program_case("bench_run", "program");
     tcase_add_loop_test(tests, wrong_usage_exits_2, 0, ARRAY_SIZE(wrong));
     tcase_add_test(tests, other_failures_have_their_codes);
+    tcase_add_test(tests, a_full_disk_is_said_once);
     tcase_add_test(tests, help_names_flags_and_presets);
     tcase_add_loop_test(tests, every_pass_is_measured, 0, ARRAY_SIZE(passes));
     tcase_add_test(tests, what_does_not_fit_is_a_row);
