@@ -57,7 +57,8 @@ static void describe_build(const struct cli *cli, char date[32], struct bench_re
     results->command_count = (size_t)cli->argc;
 }
 
-static bool write_results(const struct bench_options *options, const struct bench_results *results)
+static status print_results(struct cli *cli, const struct bench_options *options,
+                            const struct bench_results *results)
 {
     static bool (*const writers[])(FILE *, const struct bench_results *) = {
         [FORMAT_MD] = bench_write_md,
@@ -65,13 +66,23 @@ static bool write_results(const struct bench_options *options, const struct benc
         [FORMAT_JSON] = bench_write_json,
         [FORMAT_JSONL] = bench_write_jsonl,
     };
-    return writers[options->format](stdout, results);
+    return writers[options->format](stdout, results)
+               ? STATUS_OK
+               : fail(&cli->log, STATUS_IO, "cannot write to standard output: %s", strerror(errno));
 }
 
 /* The comparison goes where the results are read by people. */
 static FILE *comparison_stream(const struct bench_options *options)
 {
     return options->format == FORMAT_MD ? stdout : stderr;
+}
+
+/* Whether the results themselves are printed. Those of a file are where a format is asked for, and
+ * where nothing else would come of the command. */
+static bool prints_results(const struct bench_options *options)
+{
+    return options->measures || options->format_given ||
+           (options->compare_count == 1 && !options->html && !options->svg);
 }
 
 /* Results first, then every page or comparison over them. With --preset none the first file of
@@ -85,19 +96,39 @@ static status show(struct cli *cli, const struct bench_options *options,
     for (uint32_t i = first; i < others->count; i++) {
         sets[count++] = others->items[i];
     }
-    if (options->measures && !write_results(options, results)) {
-        return fail(&cli->log, STATUS_IO, "cannot write to standard output: %s", strerror(errno));
+    status result = prints_results(options) ? print_results(cli, options, results) : STATUS_OK;
+    if (result != STATUS_OK) {
+        return result;
     }
     if (others->count > first &&
         !bench_compare(comparison_stream(options), results, others->items + first,
                        options->compare + first, others->count - first)) {
         return fail(&cli->log, STATUS_IO, "cannot write the comparison: %s", strerror(errno));
     }
-    status result = options->html ? said(bench_html(options->html, sets, count)) : STATUS_OK;
+    result = options->html ? said(bench_html(options->html, sets, count)) : STATUS_OK;
     if (result == STATUS_OK && options->svg) {
         result = said(bench_svg(options->svg, sets, count));
     }
     return result;
+}
+
+/* Says now what would make a page fail after minutes of measuring. */
+static status check_pages(const struct bench_options *options)
+{
+    const char *const paths[] = {options->html, options->svg};
+    status result = STATUS_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(paths) && result == STATUS_OK; i++) {
+        result = paths[i] ? said(bench_page_check(paths[i])) : STATUS_OK;
+    }
+    return result;
+}
+
+/* After an early Ctrl-C there is nothing to show: a table without rows says nothing, and a page
+ * that is there keeps what it has. Formats for programs stay whole. */
+static status show_nothing(struct cli *cli, const struct bench_options *options,
+                           const struct bench_results *results)
+{
+    return options->format == FORMAT_MD ? STATUS_OK : print_results(cli, options, results);
 }
 
 static status measure_and_show(struct cli *cli, const struct bench_options *options,
@@ -111,7 +142,10 @@ static status measure_and_show(struct cli *cli, const struct bench_options *opti
         describe_build(cli, date, &run.results);
     }
     /* What is done before a failure is worth having. */
-    if (result == STATUS_OK || run.results.row_count > 0) {
+    if (result == STATUS_OK && options->measures && cli_interrupted() &&
+        run.results.row_count == 0) {
+        result = show_nothing(cli, options, &run.results);
+    } else if (result == STATUS_OK || run.results.row_count > 0) {
         const struct bench_results *results = options->measures ? &run.results : others->items[0];
         status shown = show(cli, options, results, others);
         result = result ? result : shown;
@@ -134,6 +168,9 @@ status bench_command(struct cli *cli)
     }
     if (result == STATUS_OK) {
         result = read_others(&options, &others);
+    }
+    if (result == STATUS_OK) {
+        result = check_pages(&options);
     }
     if (result == STATUS_OK) {
         result = measure_and_show(cli, &options, &others);

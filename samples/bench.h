@@ -100,6 +100,9 @@ bool bench_compare(FILE *file, const struct bench_results *current,
 /* ---- bench_html.c: one self-contained page over one or several result sets; 0 or an exit
  * status ---- */
 int bench_html(const char *path, const struct bench_results *const *results, size_t count);
+/* Whether a page could be written there now, without leaving anything; 0 or an exit status, whose
+ * reason has been said. */
+int bench_page_check(const char *path);
 /* bench_svg.c: the page's main plot (time against length) as a stand-alone SVG file. */
 int bench_svg(const char *path, const struct bench_results *const *results, size_t count);
 

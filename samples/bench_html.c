@@ -4,6 +4,7 @@
 #include "bench_table.h"
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Two plots side by side on a desk, one on a phone, with type of a readable size on both. */
@@ -185,6 +186,21 @@ static status write_text(struct logger *log, const char *path, const struct repo
     }
     file_writer_discard(&writer);
     return result;
+}
+
+int bench_page_check(const char *path)
+{
+    struct logger log = {.write = bench_print_error};
+    struct file_writer writer;
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+        return 0; /* whoever reads a pipe would see its end */
+    }
+    status result = file_writer_open(&log, path, &writer);
+    if (result == STATUS_OK) {
+        file_writer_discard(&writer);
+    }
+    return bench_exit_status(result);
 }
 
 int html_write(const char *path, const struct bench_results *const *results, size_t count,

@@ -117,6 +117,7 @@ static bool set_format(struct options *options, const char *text)
     bool known =
         read_choice(text, (const char *const[]){"md", "csv", "json", "jsonl", NULL}, &choice);
     bench(options)->format = (enum bench_format)choice;
+    bench(options)->format_given = true;
     return known;
 }
 
@@ -217,7 +218,7 @@ static const struct preset presets[] = {
     {"mobile", "256-16384*4", "adamra,softmax", "f32,f16", 5, 0.2, 5, true,
      "for phones: short runs that do not heat them"},
     {"none", "1", "adamra", "f32", 1, 0, 1, false,
-     "measures nothing: --html and --svg show the files of --compare"},
+     "measures nothing: shows the files of --compare"},
 };
 
 static const struct preset *find_preset(const char *name)

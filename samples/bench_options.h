@@ -23,6 +23,7 @@ struct bench_options {
     uint32_t repetitions;
     double min_seconds, max_seconds; /* of one combination; negative: not given */
     enum bench_format format;
+    bool format_given;
     const char *html, *svg; /* paths, or NULL */
     const char *compare[LIST_MAX];
     uint32_t compare_count;

@@ -56,6 +56,19 @@ START_TEST(other_failures_have_their_codes)
 }
 END_TEST
 
+/* What cannot be written is said at once, not after the measuring. */
+START_TEST(pages_are_tried_first)
+{
+    static const char *const flags[] = {"--html none/page.html", "--svg none/page.svg", "--svg ."};
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+        const struct outcome *outcome =
+            program_run("bench --max-seconds 1000 --min-seconds 1000 %s", flags[i]);
+        program_expect(outcome, 1, strchr(flags[i], ' ') + 1);
+        ck_assert_ptr_null(strstr(outcome->errors, "device"));
+    }
+}
+END_TEST
+
 START_TEST(a_full_disk_is_said_once)
 {
     const struct outcome *outcome = program_run("bench --n 64 " SHORT " >/dev/full");
@@ -236,6 +249,22 @@ START_TEST(devices_are_measured_once)
 }
 END_TEST
 
+START_TEST(files_are_shown_without_measuring)
+{
+    json_decref(run_json("--n 16 --attention linear"));
+    const struct outcome *outcome = program_run("bench --preset none --compare result.json");
+    ck_assert_int_eq(outcome->code, 0);
+    ck_assert_ptr_nonnull(strstr(outcome->output, "| linear"));
+    outcome = program_run("bench --preset none --compare result.json result.json");
+    ck_assert_ptr_nonnull(strstr(outcome->output, "verdict"));
+    ck_assert_ptr_nonnull(strstr(outcome->output, "unknown")); /* two samples */
+    outcome = program_run("bench --preset none -o json --compare result.json result.json");
+    json_t *root = json_loads(outcome->output, 0, NULL);
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "results")), 1);
+    json_decref(root);
+}
+END_TEST
+
 START_TEST(an_interrupt_keeps_what_is_done)
 {
     json_error_t error;
@@ -249,6 +278,13 @@ START_TEST(an_interrupt_keeps_what_is_done)
     ck_assert_msg(root != NULL, "%s", error.text);
     ck_assert_uint_eq(json_array_size(json_object_get(root, "results")), 0);
     json_decref(root);
+    /* a table of nothing is none, and a page stays */
+    program_write("page.html", "old");
+    outcome = program_run_in("timeout --foreground --preserve-status -s INT 3",
+                             "bench --n 64 --min-seconds 1000 --max-seconds 2000 --html page.html");
+    ck_assert_int_eq(outcome->code, 130);
+    ck_assert_str_eq(outcome->output, "");
+    ck_assert_str_eq(program_run_in("cat page.html; :", "")->output, "old");
 }
 END_TEST
 
@@ -258,6 +294,7 @@ Suite *bench_run_suite(void)
     TCase *tests = program_case("bench_run", "program");
     tcase_add_loop_test(tests, wrong_usage_exits_2, 0, ARRAY_SIZE(wrong));
     tcase_add_test(tests, other_failures_have_their_codes);
+    tcase_add_test(tests, pages_are_tried_first);
     tcase_add_test(tests, a_full_disk_is_said_once);
     tcase_add_test(tests, help_names_flags_and_presets);
     tcase_add_loop_test(tests, every_pass_is_measured, 0, ARRAY_SIZE(passes));
@@ -265,6 +302,7 @@ Suite *bench_run_suite(void)
     tcase_add_test(tests, what_takes_too_long_is_a_row);
     tcase_add_test(tests, a_slow_first_run_is_no_reason);
     tcase_add_test(tests, devices_are_measured_once);
+    tcase_add_test(tests, files_are_shown_without_measuring);
     tcase_add_test(tests, an_interrupt_keeps_what_is_done);
     suite_add_tcase(suite, tests);
     return suite;
