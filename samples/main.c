@@ -253,6 +253,17 @@ static status flush_results(struct logger *log)
     return STATUS_OK;
 }
 
+static status refuse_command(struct cli *cli, const char *name)
+{
+    char names[128] = "";
+    for (size_t i = 0, used = 0; i < ARRAY_SIZE(commands) && used < sizeof(names); i++) {
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",
+                                 commands[i].name);
+    }
+    return fail(&cli->log, STATUS_INVALID_ARGUMENT, "unknown command '%s'; expected one of %s",
+                name, names);
+}
+
 static status dispatch(struct cli *cli)
 {
     const char *name = cli->argc > 1 ? cli->argv[1] : "";
@@ -268,10 +279,11 @@ static status dispatch(struct cli *cli)
         printf("adamra %s\n", adamra_version());
         return STATUS_OK;
     }
+    if (*name) {
+        return refuse_command(cli, name);
+    }
     print_usage(stderr);
-    return *name ? fail(&cli->log, STATUS_INVALID_ARGUMENT,
-                        "unsupported command '%s'; expected one of those above", name)
-                 : fail(&cli->log, STATUS_INVALID_ARGUMENT, "no command given");
+    return fail(&cli->log, STATUS_INVALID_ARGUMENT, "no command given");
 }
 
 int main(int argc, char **argv)

@@ -30,8 +30,8 @@ START_TEST(refuses_wrong_usage)
 {
     static const struct expectation table[] = {
         {"", 2, "no command"},
-        {"bake", 2, "unsupported command 'bake'"},
-        {"--quiet devices", 2, "unsupported command '--quiet'"},
+        {"bake", 2, "unknown command 'bake'; expected one of devices, attend"},
+        {"--quiet devices", 2, "unknown command '--quiet'"},
         {"devices --nonsense", 2, "unsupported flag '--nonsense'; supported: --json"},
         {"devices -x", 2, "unsupported flag '-x'"},
         {"devices --json=1", 2, "--json takes no value"},
