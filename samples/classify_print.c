@@ -33,10 +33,30 @@ static int compare_ranked(const void *left, const void *right)
     return order ? order : (a->label > b->label) - (a->label < b->label);
 }
 
+/* A name may have any bytes; those that part lines and columns are written as C writes them. */
+static void print_name(const char *name)
+{
+    for (; *name; name++) {
+        switch (*name) {
+        case '\t':
+            fputs("\\t", stdout);
+            break;
+        case '\n':
+            fputs("\\n", stdout);
+            break;
+        case '\r':
+            fputs("\\r", stdout);
+            break;
+        default:
+            putchar(*name);
+        }
+    }
+}
+
 static void print_text(const char *name, const struct ranked *ranked, uint32_t top,
                        const char *const *labels)
 {
-    printf("%s", name);
+    print_name(name);
     for (uint32_t i = 0; i < top; i++) {
         printf("\t%s\t%.4f", labels[ranked[i].label], ranked[i].probability);
     }

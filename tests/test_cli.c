@@ -209,6 +209,16 @@ START_TEST(prints_inputs_of_all_kinds_in_order)
 }
 END_TEST
 
+START_TEST(names_do_not_part_lines)
+{
+    const struct outcome *outcome =
+        program_run_in("printf 'the name of the file' >\"$(printf 'a\\tb\\nc')\";",
+                       "classify " MODEL " \"$(printf 'a\\tb\\nc')\"");
+    ck_assert_int_eq(outcome->code, 0);
+    ck_assert_msg(!strncmp(outcome->output, "a\\tb\\nc\ten\t", 11), "%s", outcome->output);
+}
+END_TEST
+
 START_TEST(prints_json)
 {
     const struct outcome *outcome =
@@ -353,6 +363,7 @@ Suite *cli_suite(void)
     suite_add_tcase(suite, texts);
     TCase *classify = program_case("classify", "program");
     tcase_add_test(classify, prints_inputs_of_all_kinds_in_order);
+    tcase_add_test(classify, names_do_not_part_lines);
     tcase_add_test(classify, prints_json);
     tcase_add_test(classify, refuses_bad_texts);
     tcase_add_test(classify, cuts_long_texts_and_says_so_once);
