@@ -247,7 +247,7 @@ static status read_eps(const struct reader *reader)
     /* Devices take what is below the least normal number for zero, some not everywhere. */
     if (!json_is_number(value) || eps < 0 || eps > (double)FLT_MAX ||
         (eps > 0 && (float)eps < FLT_MIN))
-        return fail_key(reader, "layer_norm_eps", "a number >= 0, 0 or normal in 32 bits");
+        return fail_key(reader, "layer_norm_eps", "0, or a number of 1.2e-38 to 3.4e38");
     reader->config->layer_norm_eps = (float)eps;
     return STATUS_OK;
 }
