@@ -1,6 +1,6 @@
 /* Which devices a benchmark runs on. */
 #include "bench_run.h"
-#include "gpu/instance.h"
+#include "select.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,24 +53,6 @@ static status add_list(struct bench_run *run, const struct gpu_physical *list, u
                       text);
 }
 
-/* All of them, as gpu_select takes them; to be freed. */
-static status list_devices(struct bench_run *run, struct gpu_physical **list, uint32_t *count)
-{
-    struct gpu_info *infos;
-    *list = NULL;
-    status result = gpu_list(&run->log, &infos, count);
-    if (result != STATUS_OK) {
-        return result;
-    }
-    *list = calloc((size_t)*count + 1, sizeof(**list));
-    for (uint32_t i = 0; *list && i < *count; i++) {
-        (*list)[i].info = infos[i];
-    }
-    free(infos);
-    return *list ? STATUS_OK
-                 : fail(&run->log, STATUS_OUT_OF_HOST_MEMORY, "bench: no memory for devices");
-}
-
 status bench_select(struct bench_run *run, struct bench_selectors *selectors)
 {
     const char *text = run->options->common.device;
@@ -80,7 +62,7 @@ status bench_select(struct bench_run *run, struct bench_selectors *selectors)
         selectors->count = 1;
         return STATUS_OK;
     }
-    status result = list_devices(run, &list, &count);
+    status result = select_list(&run->log, &list, &count);
     if (result == STATUS_OK && (count == 0 || strcmp(text, "all") != 0)) {
         result = add_list(run, list, count, text, selectors);
     } else if (result == STATUS_OK) {

@@ -1,5 +1,6 @@
 /* adamra devices: what Vulkan offers on this machine. */
 #include "cli.h"
+#include "select.h"
 #include <inttypes.h>
 #include <jansson.h>
 #include <stddef.h>
@@ -105,6 +106,30 @@ static status print_json(struct logger *log, const adamra_device_info *infos, ui
     return STATUS_OK;
 }
 
+/* Leaves the one that --device names. What the environment names does not hide the others. */
+static status keep_named(struct cli *cli, adamra_device_info *infos, uint32_t *count)
+{
+    struct gpu_physical *list;
+    uint32_t there;
+    const char *text = cli->options.device;
+    status result = select_list(&cli->log, &list, &there);
+    if (result != STATUS_OK) {
+        return result;
+    }
+    const struct gpu_physical *named = gpu_select(list, there, text);
+    if (!named) {
+        result = gpu_select_fail(&cli->log, list, there, text);
+    }
+    for (uint32_t i = 0; named && i < *count; i++) {
+        if (infos[i].index == named->info.index) {
+            infos[0] = infos[i];
+        }
+    }
+    *count = 1;
+    free(list);
+    return result;
+}
+
 status devices_command(struct cli *cli)
 {
     uint32_t count = 0;
@@ -125,6 +150,9 @@ status devices_command(struct cli *cli)
     uint32_t room = count;
     result = cli_status(adamra_devices(infos, &count, cli_log, cli));
     count = count < room ? count : room;
+    if (result == STATUS_OK && (cli->options.given & GIVEN_DEVICE)) {
+        result = keep_named(cli, infos, &count);
+    }
     if (result == STATUS_OK && cli->options.json) {
         result = print_json(&cli->log, infos, count);
     } else if (result == STATUS_OK) {

@@ -8,12 +8,14 @@
 
 bool option_device(struct options *options, const char *text)
 {
+    options->given |= GIVEN_DEVICE;
     options->device = text;
     return *text != 0;
 }
 
 static bool set_type(struct options *options, const char *text)
 {
+    options->given |= GIVEN_DTYPE;
     uint32_t choice = 0;
     bool known = read_choice(text, (const char *const[]){"f32", "f16", NULL}, &choice);
     options->type = choice ? ADAMRA_F16 : ADAMRA_F32;

@@ -25,6 +25,12 @@ struct word_list {
     uint32_t count;
 };
 
+/* Flags of which it counts whether they were given. */
+enum given {
+    GIVEN_DEVICE = 1, /* by the flag, not the environment */
+    GIVEN_DTYPE = 2,
+};
+
 struct options {
     const char *device;         /* NULL: the library chooses */
     const char *limits;         /* of ADAMRA_LIMITS; NULL: none */
@@ -46,6 +52,7 @@ struct options {
     uint32_t top;           /* labels a text */
     uint32_t repeat;        /* rounds of selftest */
     uint64_t seed;          /* of the first of them */
+    uint32_t given;         /* enum given bits */
     struct word_list texts, jsonl;
     struct word_list operands; /* what is not a flag */
 };

@@ -60,11 +60,14 @@ static status run_rounds(struct cli *cli, struct gpu_device *device, struct summ
 {
     const uint64_t first = cli->options.seed;
     const uint32_t rounds = cli->options.repeat;
+    const enum element_type type = cli->options.type == ADAMRA_F16 ? ELEMENT_F16 : ELEMENT_F32;
+    const bool one = cli->options.given & GIVEN_DTYPE;
     status result = STATUS_OK;
     for (uint32_t r = 0; r < rounds && result == STATUS_OK && !cli_interrupted(); r++) {
         summary->round = r;
         summary->seed = first + (uint64_t)r * CASES;
-        const struct op_check_params check = {.seed = summary->seed,
+        const struct op_check_params check = {.type = one ? &type : NULL,
+                                              .seed = summary->seed,
                                               .cases = CASES,
                                               .report = print_report,
                                               .user = summary,

@@ -132,6 +132,24 @@ START_TEST(lists_devices)
 }
 END_TEST
 
+/* --device belongs to all commands: it says which are listed. */
+START_TEST(lists_the_device_that_is_named)
+{
+    json_t *list = json_loads(program_run("devices --json --device 0")->output, 0, NULL);
+    ck_assert_uint_eq(json_array_size(list), 1);
+    json_decref(list);
+    program_expect(program_run("devices --device 99"), 4, "matches '99'; there are 0: ");
+    program_expect(program_run_in("ADAMRA_DEVICE=99", "devices"), 0, "");
+}
+END_TEST
+
+START_TEST(selftest_takes_one_storage_type)
+{
+    const char *output = program_run("selftest --dtype f16 | head -n 2")->output;
+    ck_assert_msg(strstr(output, " f16  cases") && !strstr(output, " f32 "), "%s", output);
+}
+END_TEST
+
 START_TEST(says_that_there_is_no_device)
 {
     static const char none[] = "VK_DRIVER_FILES=/none.json VK_ICD_FILENAMES=/none.json";
@@ -350,6 +368,8 @@ Suite *cli_suite(void)
     tcase_add_test(usage, refuses_wrong_usage);
     tcase_add_test(usage, says_its_help_and_version);
     tcase_add_test(usage, lists_devices);
+    tcase_add_test(usage, lists_the_device_that_is_named);
+    tcase_add_test(usage, selftest_takes_one_storage_type);
     tcase_add_test(usage, says_that_there_is_no_device);
     tcase_add_test(usage, reports_a_full_disk);
     suite_add_tcase(suite, usage);

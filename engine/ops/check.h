@@ -22,6 +22,7 @@ struct op_check_report {
 
 struct op_check_params {
     const char *op, *candidate; /* only those of that name; NULL: all */
+    const enum element_type *type; /* only that storage type; NULL: both */
     uint64_t seed;
     uint32_t cases; /* of each op, candidate and storage type */
     void (*report)(void *user, const struct op_check_report *report);

@@ -10,6 +10,8 @@ static status check_candidate(struct gpu_device *device, const struct op_check_p
         return STATUS_OK;
     for (uint32_t i = 0; i < ARRAY_SIZE(types); i++) {
         struct op_check_report report;
+        if (params->type && *params->type != types[i])
+            continue;
         status result = op_check(device, op, candidate, types[i],
                                  params->seed + 1000 * (2 * index + i), params->cases, &report);
         if (result)
