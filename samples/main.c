@@ -15,7 +15,7 @@ _Static_assert((int)ADAMRA_INVALID_ARGUMENT == (int)STATUS_INVALID_ARGUMENT &&
 static const struct command commands[] = {
     {"devices", FOR_DEVICES, 0, 0, "devices [--json]", "Lists the Vulkan devices.",
      devices_command},
-    {"attend", FOR_ATTEND, 1, 1, "attend IN.safetensors -o OUT.safetensors --rates LIST [FLAGS]",
+    {"attend", FOR_ATTEND, 1, 1, "attend IN.safetensors -o OUT.safetensors [--rates LIST] [FLAGS]",
      "Runs one attention on tensors from a file: q, k, v, router.logits or router.weight (with\n"
      "router.bias), key_lengths, query_lengths. Writes y and, with top1 routing, router.head and\n"
      "router.prob.",
