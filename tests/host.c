@@ -28,13 +28,11 @@ static void unlock(void *user)
 
 static void make_instance(struct host *host)
 {
-    const char *validate = getenv("ADAMRA_TEST_VALIDATE");
-    bool validated = validate && strcmp(validate, "1") == 0;
     uint32_t count = 1;
     host->own.log = test_logger();
-    ck_assert_int_eq(
-        gpu_instance_init(test_logger(), NULL, validated ? &host->own : NULL, &host->own.instance),
-        STATUS_OK);
+    ck_assert_int_eq(gpu_instance_init(test_logger(), NULL, test_validated() ? &host->own : NULL,
+                                       &host->own.instance),
+                     STATUS_OK);
     VkResult result = host->own.instance.EnumeratePhysicalDevices(host->own.instance.handle, &count,
                                                                   &host->own.physical);
     ck_assert_msg(result >= 0 && count == 1, "no device");

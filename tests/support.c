@@ -44,10 +44,20 @@ static bool is_set(const char *variable)
     return value && strcmp(value, "1") == 0;
 }
 
-/* Failures are expected by tests and kept in logger.error; what validation says never is. */
+bool test_validated(void)
+{
+    return is_set("ADAMRA_TEST_VALIDATE");
+}
+
+/* Failures are expected by tests and kept in logger.error; what validation says never is. Nor is
+ * its silence where it was asked for: without the layer all tests would pass, and show nothing. */
 static void print_validation(void *user, enum log_level level, const char *text)
 {
     (void)user;
+    if (level == LOG_WARNING && test_validated() && strstr(text, "not validating")) {
+        fprintf(stderr, "FAILED: ADAMRA_TEST_VALIDATE is set, but %s\n", text);
+        exit(EXIT_FAILURE);
+    }
     if ((level == LOG_ERROR || (level == LOG_WARNING && is_set("ADAMRA_TEST_WARNINGS"))) &&
         strncmp(text, "validation:", 11) == 0)
         fprintf(stderr, "%s\n", text);
@@ -60,9 +70,8 @@ static void print_line(void *user, adamra_log_level level, const char *text)
 
 adamra_context_params test_context_params(void)
 {
-    return (adamra_context_params){.log = print_line,
-                                   .validate = is_set("ADAMRA_TEST_VALIDATE"),
-                                   .limits = getenv("ADAMRA_LIMITS")};
+    return (adamra_context_params){
+        .log = print_line, .validate = test_validated(), .limits = getenv("ADAMRA_LIMITS")};
 }
 
 struct logger *test_logger(void)

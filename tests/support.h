@@ -25,6 +25,9 @@ const char *test_path(const char *name);
  * all that is in it. */
 void test_folder_make(char *path, size_t size);
 void test_folder_remove(const char *path);
+/* Whether ADAMRA_TEST_VALIDATE asks for the validation layer. Then the first device that is opened
+ * without it, by test_logger or test_context_params, ends the program with a failure. */
+bool test_validated(void);
 /* A logger that keeps the last error's text and prints only what the validation layer says. */
 struct logger *test_logger(void);
 /* For contexts of the public interface, as the environment asks: validation and limits. */

@@ -272,6 +272,24 @@ START_TEST(group_past_the_limit_is_refused)
 }
 END_TEST
 
+/* No error of the layer's means something only where it does say one. */
+START_TEST(wrong_calls_are_counted)
+{
+    struct logger quiet = {0};
+    const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO,
+                                    .flags = 1u << 30}; /* there is no such flag */
+    VkFence fence;
+    if (!test_validated())
+        return;
+    test_device->log = &quiet;
+    if (test_device->vk.vkCreateFence(test_device->handle, &info, NULL, &fence) == VK_SUCCESS)
+        test_device->vk.vkDestroyFence(test_device->handle, fence, NULL);
+    test_device->log = test_logger();
+    ck_assert_uint_eq(test_device->validation_errors, 1);
+    test_device->validation_errors = 0;
+}
+END_TEST
+
 Suite *gpu_suite(void)
 {
     Suite *suite = suite_create("gpu");
@@ -291,6 +309,7 @@ Suite *gpu_suite(void)
     tcase_add_test(tests, pipelines_are_made_together);
     tcase_add_test(tests, pipelines_are_made_all_or_none);
     tcase_add_test(tests, group_past_the_limit_is_refused);
+    tcase_add_test(tests, wrong_calls_are_counted);
     suite_add_tcase(suite, tests);
     return suite;
 }
