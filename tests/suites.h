@@ -51,6 +51,7 @@
     ROW(cli_files) \
     ROW(cli_interrupt) \
     ROW(cli_numbers) \
+    ROW(cli_results) \
     ROW(faults) \
     ROW(faults_cache) \
     ROW(soak) \
