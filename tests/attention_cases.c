@@ -231,6 +231,7 @@ static void draw_bigbird(struct attention_case *c, struct random *random)
 
 void attention_case_random(struct attention_case *c, struct random *random, const char *kind)
 {
+    static const float epsilons[] = {1e-6f, 1e-2f, 1}; /* others than the default change results */
     *c = (struct attention_case){0};
     adamra_attention_params *p = &c->params;
     bool adamra = strcmp(kind, "adamra") == 0;
@@ -250,6 +251,7 @@ void attention_case_random(struct attention_case *c, struct random *random, cons
     p->feature_map = random_between(random, 0, 1);
     p->pooling = adamra ? random_between(random, 0, 1) : ADAMRA_MEAN;
     p->router = random_between(random, 0, 1);
+    p->eps = epsilons[random_between(random, 0, ARRAY_SIZE(epsilons) - 1)];
     if (strcmp(kind, "bigbird") == 0)
         draw_bigbird(c, random);
     snprintf(c->name, sizeof(c->name), "%s B%u G%u H%u n%u m%u dk%u dv%u routing %u", kind,

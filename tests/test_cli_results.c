@@ -1,4 +1,6 @@
-/* The numbers that the program gives: golden results of `attend` and `run`. */
+/* The numbers that the program gives: golden results of `attend` and `run`, an eps of the
+ * caller's. */
+#include "attention_cases.h"
 #include "program.h"
 #include <math.h>
 #include <stdio.h>
@@ -68,6 +70,29 @@ START_TEST(attends_as_the_golden_files_say)
 }
 END_TEST
 
+/* No golden file has another eps than the default: what is expected is the oracle's. */
+START_TEST(attends_with_the_eps_that_is_given)
+{
+    struct attention_case c;
+    struct attention_result result = {0};
+    uint64_t count;
+    attention_case_load(&c, "relu_features");
+    c.params.eps = 0.5f;
+    memset(c.y, 0, attention_case_outputs(&c) * sizeof(*c.y));
+    attention_oracle(&c);
+    const struct outcome *outcome =
+        program_run("attend '%s/golden/relu_features.safetensors' -o y.safetensors --rates 1,2 "
+                    "--feature-map relu --eps 0.5",
+                    TESTS_DIR);
+    ck_assert_msg(outcome->code == 0, "%s", outcome->last_error);
+    result.y = read_floats(program_path("y.safetensors"), "y", &count);
+    ck_assert_uint_eq(count, attention_case_outputs(&c));
+    attention_case_check(&c, ADAMRA_F32, &result);
+    free(result.y);
+    attention_case_finish(&c);
+}
+END_TEST
+
 START_TEST(says_which_head_was_chosen)
 {
     char golden[1024];
@@ -113,6 +138,7 @@ Suite *cli_results_suite(void)
     Suite *suite = suite_create("cli_results");
     TCase *files = program_case("files", "program");
     tcase_add_test(files, attends_as_the_golden_files_say);
+    tcase_add_test(files, attends_with_the_eps_that_is_given);
     tcase_add_test(files, says_which_head_was_chosen);
     tcase_add_test(files, runs_a_model_on_tokens);
     suite_add_tcase(suite, files);

@@ -170,7 +170,7 @@ void readout_example(struct random *random, enum element_type type, struct op_ca
     p->n = example_rows(random, example_chance(random, 4) ? 700 : 80);
     p->dk4 = example_quads(random);
     p->dv4 = example_quads(random);
-    p->eps = 1e-6f;
+    p->eps = (const float[]){1e-6f, 1e-2f, 1}[random_between(random, 0, 2)];
     p->first_query = example_chance(random, 2) ? random_between(random, 1, 50) : 0;
     call->options[OPTION_FEATURE] = random_between(random, FEATURE_ELU1, FEATURE_RELU);
     call->options[OPTION_ROUTING] = routing;
