@@ -34,6 +34,7 @@
     ROW(state) \
     ROW(graph) \
     ROW(plan) \
+    ROW(api) \
     ROW(attention) \
     ROW(attention_api) \
     ROW(attention_refusals) \
