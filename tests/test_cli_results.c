@@ -1,5 +1,5 @@
-/* The numbers that the program gives: golden results of `attend` and `run`, an eps of the
- * caller's. */
+/* The numbers that the program gives: golden results of `attend` and `run`, an eps of the caller's,
+ * the accuracy of `classify` that README.md names. */
 #include "attention_cases.h"
 #include "program.h"
 #include <math.h>
@@ -133,6 +133,17 @@ START_TEST(runs_a_model_on_tokens)
 }
 END_TEST
 
+/* All of the test set: what README.md says of the model. */
+START_TEST(classifies_as_well_as_is_said)
+{
+    const struct outcome *outcome = program_run(
+        "classify --quiet '%s/models/langid' --jsonl '%s/models/langid/test.jsonl' | tail -n 1",
+        SAMPLES_DIR, SAMPLES_DIR);
+    ck_assert_str_eq(outcome->errors, "");
+    ck_assert_str_eq(outcome->output, "accuracy 714/798 0.8947\n");
+}
+END_TEST
+
 Suite *cli_results_suite(void)
 {
     Suite *suite = suite_create("cli_results");
@@ -142,5 +153,8 @@ Suite *cli_results_suite(void)
     tcase_add_test(files, says_which_head_was_chosen);
     tcase_add_test(files, runs_a_model_on_tokens);
     suite_add_tcase(suite, files);
+    TCase *accuracy = program_case("accuracy", "long"); /* once, where that is fast */
+    tcase_add_test(accuracy, classifies_as_well_as_is_said);
+    suite_add_tcase(suite, accuracy);
     return suite;
 }
