@@ -6,6 +6,9 @@ logs=$build/logs
 mkdir -p "$logs"
 # Of the tests' own: a user's cache stays as it is, and all steps share what was compiled once.
 export MESA_SHADER_CACHE_DIR=$build/shader-cache XDG_CACHE_HOME=$build/cache
+# Of a user's own, these would choose another device than the driver that a step names, or lower
+# what it can do, or put layers between.
+unset ADAMRA_DEVICE ADAMRA_LIMITS VK_INSTANCE_LAYERS VK_LOADER_LAYERS_ENABLE
 
 NOT_HERE=77 # exit status of a step whose parts cannot be had
 
@@ -31,7 +34,7 @@ step() # NAME COMMAND...
         flock 9
         local outcome="FAILED with exit status $rc"
         [ "$rc" -eq 0 ] && outcome=passed
-        [ "$rc" -eq "$NOT_HERE" ] && outcome="not here"
+        [ "$rc" -eq "$NOT_HERE" ] && outcome="skipped, not here"
         echo
         echo "== $name"
         cat "$log"
@@ -93,8 +96,10 @@ fetch_swiftshader()
     [ -f "$swiftshader" ] || return "$NOT_HERE"
 }
 
+# The tests name lavapipe: another driver that is there does not do.
 need_basic_packages()
 {
+    package_probes[mesa-vulkan-drivers]=find_lavapipe
     need_packages gcc libc6-dev meson ninja-build pkg-config libvulkan-dev libvulkan-volk-dev \
         glslang-tools libjansson-dev mesa-vulkan-drivers check clang vulkan-validationlayers
 }
