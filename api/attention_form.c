@@ -30,11 +30,6 @@ uint64_t slot_bytes(const struct slot *slot)
     return slot_elements(slot) * element_bytes(slot->type);
 }
 
-uint64_t slot_tight_bytes(const struct slot *slot)
-{
-    return slot->rows * slot->width * element_bytes(slot->type);
-}
-
 bool slot_is_tight(const adamra_strides *strides)
 {
     return !strides->batch && !strides->group && !strides->head && !strides->row;

@@ -57,8 +57,6 @@ struct attention_variant {
 /* Elements of a slot on the device, and its bytes there. */
 uint64_t slot_elements(const struct slot *slot);
 uint64_t slot_bytes(const struct slot *slot);
-/* Bytes of the same rows without padding, as a caller's buffer has them. */
-uint64_t slot_tight_bytes(const struct slot *slot);
 
 bool slot_is_tight(const adamra_strides *strides);
 /* Rows one after the other, or as the caller has them. A head of 1: all heads read the same. */

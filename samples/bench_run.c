@@ -147,11 +147,11 @@ static status run_lengths(struct bench_run *run, const struct sizes *sizes)
 
 /* The lists of sizes that a pass walks: one entry of 0 for a size that it has not. */
 static struct count_list pass_list(const struct bench_options *options,
-                                   const struct count_list *list, enum bench_pass last)
+                                   const struct count_list *list)
 {
     const struct count_list none = {.count = 1};
-    bool used = options->pass == PASS_ENCODER ? list == &options->batch
-                                              : options->pass <= last && options->pass != PASS_OP;
+    bool used =
+        options->pass == PASS_ENCODER ? list == &options->batch : options->pass <= PASS_LAYER;
     return used ? *list : none;
 }
 
@@ -162,9 +162,9 @@ static bool nth_sizes(const struct bench_options *options, uint64_t index, struc
     if (options->pass == PASS_LAYER) {
         d_model = options->d_model;
     }
-    const struct count_list d = pass_list(options, &options->d, PASS_LAYER);
-    const struct count_list batch = pass_list(options, &options->batch, PASS_LAYER);
-    const struct count_list groups = pass_list(options, &options->groups, PASS_LAYER);
+    const struct count_list d = pass_list(options, &options->d);
+    const struct count_list batch = pass_list(options, &options->batch);
+    const struct count_list groups = pass_list(options, &options->groups);
     const struct count_list *lists[] = {&d, &batch, &groups, &d_model};
     uint32_t *values[] = {&out->d, &out->batch, &out->groups, &out->d_model};
     for (size_t i = ARRAY_SIZE(lists); i-- > 0;) {

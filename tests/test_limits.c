@@ -18,7 +18,6 @@ static void made_up_device(struct gpu_device *device)
         .texel_elements = 1 << 27,
         .allocation_bytes = UINT64_C(1) << 31,
         .buffer_offset = 16,
-        .copy_offset = 1,
         .noncoherent_atom = 64,
         .groups = {INT32_MAX, 70000, 65535},
         .group_size = {1024, 1024, 64},
@@ -30,9 +29,7 @@ static void made_up_device(struct gpu_device *device)
     };
     device->features = (struct gpu_features){
         .subgroup_size = 8,
-        .subgroup_basic = true,
         .subgroup_shuffle = true,
-        .subgroup_arithmetic = true,
         .texel_f32 = true,
         .texel_f16 = true,
         .storage16 = true,

@@ -10,7 +10,7 @@
 /* The base has the same kernels: what must not count is the rest. */
 #define KERNELS                                                                                    \
     "group_size=128,group_invocations=128,shared_bytes=16384,storage_buffers=4,texel_elements="    \
-    "65536,subgroup_shuffle=0,subgroup_arithmetic=0,storage16=0,float16=0"
+    "65536,subgroup_shuffle=0,storage16=0,float16=0"
 
 static const struct {
     const char *name, *base, *lowered;

@@ -47,7 +47,6 @@ struct gpu_limits {
     uint64_t texel_elements;   /* of one texel buffer view */
     uint64_t allocation_bytes; /* of one VkDeviceMemory */
     uint64_t buffer_offset;    /* alignment of a binding's offset: storage and texel, bytes */
-    uint64_t copy_offset;      /* alignment for copies worth having */
     uint64_t noncoherent_atom;
     uint64_t host_import; /* alignment of imported host memory, bytes */
     uint32_t groups[3];   /* maxComputeWorkGroupCount */
@@ -70,7 +69,7 @@ bool gpu_matrices_hold(const struct gpu_matrices *matrices, uint32_t m, uint32_t
 struct gpu_features {
     uint32_t subgroup_size;
     uint32_t subgroup_least, subgroup_most; /* what a pipeline may require; 0: nothing */
-    bool subgroup_basic, subgroup_shuffle, subgroup_arithmetic, subgroup_quad; /* in compute */
+    bool subgroup_shuffle, subgroup_quad; /* in compute */
     bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
     bool storage16;            /* VkPhysicalDevice16BitStorageFeatures.storageBuffer16BitAccess */
     bool float16, unpack_half; /* shaderFloat16; unpackHalf2x16 works in shaders */

@@ -121,7 +121,6 @@ static void set_limits(struct gpu_limits *limits, const struct device_properties
         .texel_elements = core->maxTexelBufferElements,
         .allocation_bytes = properties->maintenance3.maxMemoryAllocationSize,
         .buffer_offset = size_max(offset, 16),
-        .copy_offset = size_max(core->optimalBufferCopyOffsetAlignment, 1),
         .noncoherent_atom = size_max(core->nonCoherentAtomSize, 1),
         .host_import = properties->host.minImportedHostPointerAlignment,
         .group_invocations = core->maxComputeWorkGroupInvocations,
@@ -168,10 +167,8 @@ static void set_subgroup(struct gpu_features *features, const struct device_prop
         features->subgroup_least = properties->sizes.minSubgroupSize;
         features->subgroup_most = properties->sizes.maxSubgroupSize;
     }
-    features->subgroup_basic = operations & VK_SUBGROUP_FEATURE_BASIC_BIT;
     features->subgroup_shuffle = operations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     features->subgroup_quad = operations & VK_SUBGROUP_FEATURE_QUAD_BIT;
-    features->subgroup_arithmetic = operations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
 }
 
 static void set_features(const struct gpu_instance *instance, VkPhysicalDevice physical,

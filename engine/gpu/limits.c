@@ -46,9 +46,7 @@ static const struct row rows[] = {
     LIMIT(LOWER_32, storage_buffers, 4),
     LIMIT(LOWER_32, loop_iterations, 1),
     {"subgroup_size", SUBGROUP, offsetof(struct gpu_features, subgroup_size), 1},
-    FEATURE_ROW(subgroup_basic),
     FEATURE_ROW(subgroup_shuffle),
-    FEATURE_ROW(subgroup_arithmetic),
     FEATURE_ROW(subgroup_quad),
     FEATURE_ROW(texel_f32),
     FEATURE_ROW(texel_f16),
@@ -69,7 +67,7 @@ static const struct row rows[] = {
 #define MINIMUM                                                                                    \
     "storage_range=134217728,texel_elements=65536,allocation_bytes=1073741824,buffer_offset=256,"  \
     "noncoherent_atom=256,groups=65535,group_size=128,group_invocations=128,shared_bytes=16384,"   \
-    "push_bytes=128,storage_buffers=4,subgroup_shuffle=0,subgroup_arithmetic=0,subgroup_quad=0,"   \
+    "push_bytes=128,storage_buffers=4,subgroup_shuffle=0,subgroup_quad=0,"                         \
     "float16=0,cooperative_matrix=0,host_import=0,budget=0,timestamps=0"
 
 static const struct {
@@ -131,8 +129,7 @@ static void set_value(const struct target *target, const struct row *row, uint64
         break;
     case SUBGROUP:
         if (*words != value)
-            target->features->subgroup_shuffle = target->features->subgroup_arithmetic =
-                target->features->subgroup_quad = false;
+            target->features->subgroup_shuffle = target->features->subgroup_quad = false;
         target->features->subgroup_least = target->features->subgroup_most = 0;
         *words = (uint32_t)value;
         break;
