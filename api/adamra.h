@@ -85,7 +85,7 @@ typedef enum adamra_device_type {
     ADAMRA_DEVICE_OTHER
 } adamra_device_type;
 
-/* What a device is, what its driver reports, and which optional features adamra uses there. */
+/* What a device is, what its driver reports, and which optional features it has. */
 typedef struct adamra_device_info {
     uint32_t index; /* for selection: position in adamra_devices' list; UINT32_MAX on a device of
                      * the caller's */
@@ -105,7 +105,8 @@ typedef struct adamra_device_info {
     uint32_t max_group_invocations;
     uint32_t max_shared_bytes;
     uint32_t max_push_bytes;
-    /* features: 1 where the device has them and adamra uses them */
+    /* features: 1 where the device has them, and has them enabled where it is the caller's; adamra
+     * uses them, but storage_16bit: it packs halves in words of 32 bits */
     uint8_t subgroup_shuffle;
     uint8_t texel_buffers;
     uint8_t storage_16bit;

@@ -58,7 +58,7 @@ static void print_block(const adamra_device_info *info)
         printf("    %s%s %" PRIu64 "\n", i ? "               " : "limits         ", limits[i].name,
                field_value(info, &limits[i]));
     }
-    printf("    features used ");
+    printf("    features      ");
     for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
         if (field_value(info, &features[i])) {
             printf(" %s", features[i].name);

@@ -19,11 +19,8 @@ rows=(
     "vectors-128|lavapipe, subgroups of 4|all suites|row_vectors 128"
     "vectors-512|lavapipe, subgroups of 16|all suites|row_vectors 512"
     "swiftshader|SwiftShader x86-64|all suites|row_swiftshader"
-    "minimum|lavapipe, Vulkan's least limits|kernels, attention, models|row_limits vulkan-minimum"
-    "android-2021|lavapipe, Android Baseline 2021|kernels, attention, models|\
-row_limits android-baseline-2021"
-    "android-2022|lavapipe, Android Baseline 2022|kernels, attention, models|\
-row_limits android-baseline-2022"
+    "minimum|lavapipe, limits of Vulkan, Android|kernels, attention, models|row_limits \
+vulkan-minimum"
     "validation|Khronos layer: core, synchronization|all suites|row_validated"
     "gpu-assisted|Khronos layer: GPU-assisted|kernels for GPUs, models|row_gpu_assisted"
     "practices|Khronos layer: best practices|kernels, attention, models|row_practices"

@@ -32,7 +32,6 @@ static void made_up_device(struct gpu_device *device)
         .subgroup_shuffle = true,
         .texel_f32 = true,
         .texel_f16 = true,
-        .storage16 = true,
         .timestamps = true,
     };
 }
@@ -58,7 +57,7 @@ static const struct {
     {"push_bytes=64", "expected 128 to 256"},
     {"storage_buffers=3", "expected 4 to 16"},
     {"float16=1", "float16=1; expected 0 to 0"},
-    {"storage16=2", "storage16=2; expected 0 to 1"},
+    {"texel_f16=2", "texel_f16=2; expected 0 to 1"},
     {"speed=9", "limits: 'speed=9'; expected vulkan-minimum, android-baseline-2021"},
     {"groups", "limits: 'groups'"},
     {"groups=", "limits: 'groups='"},
@@ -98,7 +97,7 @@ START_TEST(text_is_applied)
     ck_assert_uint_eq(device.limits.push_bytes, 256);
     ck_assert_uint_eq(device.features.subgroup_size, 4);
     ck_assert(!device.features.subgroup_shuffle && !device.features.texel_f16);
-    ck_assert(device.features.storage16 && device.features.timestamps);
+    ck_assert(device.features.texel_f32 && device.features.timestamps);
 }
 END_TEST
 
@@ -127,7 +126,6 @@ START_TEST(preset_is_applied)
     ck_assert_uint_eq(limits->storage_buffers, 4);
     ck_assert(!device.features.subgroup_shuffle && !device.features.timestamps);
     ck_assert(device.features.texel_f32);
-    ck_assert_int_eq(device.features.storage16, _i == 2);
 }
 END_TEST
 

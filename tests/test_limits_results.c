@@ -10,7 +10,7 @@
 /* The base has the same kernels: what must not count is the rest. */
 #define KERNELS                                                                                    \
     "group_size=128,group_invocations=128,shared_bytes=16384,storage_buffers=4,texel_elements="    \
-    "65536,subgroup_shuffle=0,storage16=0,float16=0"
+    "65536,subgroup_shuffle=0,float16=0"
 
 static const struct {
     const char *name, *base, *lowered;
@@ -31,7 +31,7 @@ static const struct {
     {"texel_elements", KERNELS, KERNELS ",texel_elements=3000", NULL, true},
     {"vulkan-minimum", KERNELS, "vulkan-minimum", NULL, true},
     {"android-baseline-2021", KERNELS, "android-baseline-2021", NULL, true},
-    {"android-baseline-2022", KERNELS, "android-baseline-2022,storage16=0", NULL, true},
+    {"android-baseline-2022", KERNELS, "android-baseline-2022", NULL, true},
 };
 
 static const struct {

@@ -261,7 +261,7 @@ static const struct op_candidate made_up[] = {
      .group = 8},
     {.name = "shuffle", .need = NEED_SHUFFLE, .target = CLASS_CPU, .group = 8},
     {.name = "large", .target = CLASS_GPU, .group = 256},
-    {.name = "halves", .need = NEED_STORAGE16, .target = CLASS_GPU, .group = 128},
+    {.name = "quad", .need = NEED_QUAD, .target = CLASS_GPU, .group = 128},
     {.name = "portable", .target = CLASS_CPU, .group = 64},
 };
 static const struct op made_up_op = {
@@ -272,7 +272,7 @@ static const struct {
     enum gpu_device_type type;
     uint32_t subgroup, rows, invocations;
     uint64_t texels;
-    bool shuffle, texel_f16, storage16, halves;
+    bool shuffle, texel_f16, quad, halves;
 } choices[] = {
     {"few", GPU_CPU, 8, 9, 1024, 1 << 27, true, true, true, false},
     {"texel", GPU_CPU, 8, 10, 1024, 1 << 27, true, true, true, false},
@@ -282,7 +282,7 @@ static const struct {
     {"portable", GPU_CPU, 4, 10, 1024, 1 << 27, true, true, true, false},
     {"portable", GPU_CPU, 8, 10, 1024, 1 << 27, false, true, true, false},
     {"large", GPU_DISCRETE, 8, 10, 1024, 1 << 27, true, true, true, false},
-    {"halves", GPU_DISCRETE, 8, 10, 128, 1 << 27, true, true, true, false},
+    {"quad", GPU_DISCRETE, 8, 10, 128, 1 << 27, true, true, true, false},
     {"portable", GPU_DISCRETE, 8, 10, 128, 1 << 27, true, true, false, false}, /* another class */
     {"large", GPU_INTEGRATED, 64, 10, 256, 1 << 16, false, false, false, true},
 };
@@ -303,7 +303,7 @@ START_TEST(choice_follows_the_device)
                      .subgroup_shuffle = choices[_i].shuffle,
                      .texel_f32 = true,
                      .texel_f16 = choices[_i].texel_f16,
-                     .storage16 = choices[_i].storage16},
+                     .subgroup_quad = choices[_i].quad},
     };
     struct op_call call = {.op = &made_up_op, .params.linear.rows = choices[_i].rows};
     call.tensors[1].type = choices[_i].halves ? ELEMENT_F16 : ELEMENT_F32;

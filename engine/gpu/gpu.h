@@ -71,7 +71,8 @@ struct gpu_features {
     uint32_t subgroup_least, subgroup_most; /* what a pipeline may require; 0: nothing */
     bool subgroup_shuffle, subgroup_quad; /* in compute */
     bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
-    bool storage16;            /* VkPhysicalDevice16BitStorageFeatures.storageBuffer16BitAccess */
+    bool storage16;            /* storageBuffer16BitAccess: told, but of no use here, as halves are
+                                * packed in words of 32 bits */
     bool float16, unpack_half; /* shaderFloat16; unpackHalf2x16 works in shaders */
     bool cooperative_matrix;   /* NV or KHR extension present, and enabled */
     struct gpu_matrices matrices_nv, matrices_khr; /* of either dialect's; none: not enabled */

@@ -50,7 +50,6 @@ static const struct row rows[] = {
     FEATURE_ROW(subgroup_quad),
     FEATURE_ROW(texel_f32),
     FEATURE_ROW(texel_f16),
-    FEATURE_ROW(storage16),
     FEATURE_ROW(float16),
     FEATURE_ROW(unpack_half),
     FEATURE_ROW(cooperative_matrix),
@@ -62,8 +61,8 @@ static const struct row rows[] = {
 
 /* What a device of some kind has at the least; of a device that has less it is left as it is.
  * vulkan-minimum: table "Required Limits" of the Vulkan 1.1 specification, nothing optional.
- * android-baseline-*: VP_ANDROID_baseline_2021 and _2022 of Khronos' Vulkan-Profiles; the second
- * one adds Vulkan 1.1 and VK_KHR_16bit_storage, and no limit. */
+ * android-baseline-*: VP_ANDROID_baseline_2021 and _2022 of Khronos' Vulkan-Profiles, which are the
+ * same here: the second one adds Vulkan 1.1 and VK_KHR_16bit_storage, and no limit. */
 #define MINIMUM                                                                                    \
     "storage_range=134217728,texel_elements=65536,allocation_bytes=1073741824,buffer_offset=256,"  \
     "noncoherent_atom=256,groups=65535,group_size=128,group_invocations=128,shared_bytes=16384,"   \
@@ -73,8 +72,8 @@ static const struct row rows[] = {
 static const struct {
     const char *name, *text;
 } presets[] = {
-    {"vulkan-minimum", MINIMUM ",storage16=0"},
-    {"android-baseline-2021", MINIMUM ",storage16=0"},
+    {"vulkan-minimum", MINIMUM},
+    {"android-baseline-2021", MINIMUM},
     {"android-baseline-2022", MINIMUM},
 };
 

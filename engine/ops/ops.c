@@ -121,9 +121,7 @@ static bool features_satisfy(const struct gpu_device *device, const struct op_ca
     if (candidate->need & (NEED_MATRIX_NV | NEED_MATRIX_KHR) &&
         !matrices_satisfy(features, candidate))
         return false;
-    if (candidate->need & NEED_TEXEL && device->limits.texel_elements < LEAST_TEXELS)
-        return false;
-    return !(candidate->need & NEED_STORAGE16) || features->storage16;
+    return !(candidate->need & NEED_TEXEL) || device->limits.texel_elements >= LEAST_TEXELS;
 }
 
 /* What the candidate lacks for this call, whatever the tensors' sizes; NULL: nothing. Sets *texels

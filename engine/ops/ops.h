@@ -61,7 +61,6 @@ enum op_need {
     NEED_SHUFFLE = 1,      /* subgroup shuffles; a CPU device, whose subgroups have exactly the
                             * candidate's `group` invocations: a workgroup is one subgroup */
     NEED_TEXEL = 2,        /* texel buffer views of the tensors' types, of >= 2^24 elements */
-    NEED_STORAGE16 = 4,
     NEED_SMALL_TEXEL = 8,  /* the same of any length */
     NEED_QUAD = 16,        /* subgroup operations within quads */
     NEED_MATRIX_NV = 32,   /* cooperative matrices of halves with sums in f32, in either dialect; */
