@@ -116,7 +116,7 @@ START_TEST(wrong_objects_are_refused)
     vulkan.field = (value);                                                                        \
     refuse(&vulkan, none, message);                                                                \
     vulkan.field = host.vulkan.field
-    REFUSE(instance, VK_NULL_HANDLE, "expected a instance");
+    REFUSE(instance, VK_NULL_HANDLE, "expected an instance");
     REFUSE(physical_device, VK_NULL_HANDLE, "expected a physical device");
     REFUSE(device, VK_NULL_HANDLE, "expected a device");
     REFUSE(queue, VK_NULL_HANDLE, "expected a queue");

@@ -96,14 +96,14 @@ static status make_device(struct gpu_device *device, const struct gpu_device_par
 static status check_external(struct logger *log, const struct gpu_device_params *params)
 {
     const struct gpu_external *external = params->external;
-    const char *missing = !external->instance   ? "instance"
-                          : !external->physical ? "physical device"
-                          : !external->device   ? "device"
-                          : !external->queue    ? "queue"
+    const char *missing = !external->instance   ? "an instance"
+                          : !external->physical ? "a physical device"
+                          : !external->device   ? "a device"
+                          : !external->queue    ? "a queue"
                                                 : NULL;
     if (missing)
         return fail(log, STATUS_INVALID_ARGUMENT,
-                    "the caller's Vulkan objects: expected a %s, got a null handle", missing);
+                    "the caller's Vulkan objects: expected %s, got a null handle", missing);
     if (external->api_version < VK_API_VERSION_1_1)
         return fail(log, STATUS_INVALID_ARGUMENT,
                     "api_version: expected an instance made for Vulkan 1.1 or later, got %u.%u",

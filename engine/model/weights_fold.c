@@ -51,8 +51,6 @@ status weights_fold(struct logger *log, const char *path, const char *name,
     if (fits)
         return STATUS_OK;
     bool half = linear->weight.type == ELEMENT_F16;
-    return fail(log, STATUS_BAD_INPUT,
-                "%s: tensor \"%s\": times a weight of what reads it is too large: expected at most "
-                "%s storage",
-                path, name, half ? "65504 for 16 bit" : "3.4e38 for 32 bit");
+    return fail(log, STATUS_BAD_INPUT, "%s: tensor \"%s\": scale times weight passes %s storage",
+                path, name, half ? "65504 of 16 bit" : "3.4e38 of 32 bit");
 }
