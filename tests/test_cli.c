@@ -1,6 +1,5 @@
 /* The program as a user meets it: usage, devices, classify, run. `attend` has its own file. */
 #include "program.h"
-#include <glob.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -358,16 +357,6 @@ START_TEST(tune_says_what_it_measured)
 }
 END_TEST
 
-START_TEST(an_interrupt_ends_tune)
-{
-    const struct outcome *outcome = program_run_in(
-        CACHE " timeout --foreground --preserve-status -s INT 2", "tune --max-seconds 1000");
-    ck_assert_int_eq(outcome->code, 130);
-    glob_t kept;
-    ck_assert_int_eq(glob(program_path("adamra/choices*"), 0, NULL, &kept), GLOB_NOMATCH);
-}
-END_TEST
-
 START_TEST(reports_a_full_disk)
 {
     program_expect(program_run("devices > /dev/full"), 1, "standard output");
@@ -390,7 +379,6 @@ Suite *cli_suite(void)
     TCase *tune = program_case("tune", "program");
     tcase_add_test(tune, tune_refuses_wrong_usage);
     tcase_add_test(tune, tune_says_what_it_measured);
-    tcase_add_test(tune, an_interrupt_ends_tune);
     suite_add_tcase(suite, tune);
     TCase *texts = program_case("texts", ""); /* once on every driver */
     tcase_add_test(texts, classifies_texts);

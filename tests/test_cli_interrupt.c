@@ -1,5 +1,6 @@
 /* Ctrl-C, whenever it comes: exit status 130 means that the output file is as it was. */
 #include "program.h"
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,12 +72,24 @@ START_TEST(at_any_moment_130_leaves_the_file)
 }
 END_TEST
 
+START_TEST(an_interrupt_ends_tune)
+{
+    const struct outcome *outcome = program_run_in(
+        "XDG_CACHE_HOME=\"$PWD\" timeout --foreground --preserve-status -s INT 2",
+        "tune --max-seconds 1000");
+    ck_assert_int_eq(outcome->code, 130);
+    glob_t kept;
+    ck_assert_int_eq(glob(program_path("adamra/choices*"), 0, NULL, &kept), GLOB_NOMATCH);
+}
+END_TEST
+
 Suite *cli_interrupt_suite(void)
 {
     Suite *suite = suite_create("cli_interrupt");
     TCase *tests = program_case("cli_interrupt", "program");
     tcase_add_test(tests, an_interrupt_before_the_run_counts);
     tcase_add_test(tests, at_any_moment_130_leaves_the_file);
+    tcase_add_test(tests, an_interrupt_ends_tune);
     suite_add_tcase(suite, tests);
     return suite;
 }
