@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* By storage type: largest relative error, and the margin between the two best router logits below
- * which a query is a near tie. */
+/* By storage type: largest relative error; the margin between the two best router logits below
+ * which a query is a near tie; and the share of the queries, one in so many and two, that may be.
+ * Router weights of one number make more of them, for the wide margin of halves. */
 static const struct {
     double error, margin;
-} tolerances[] = {[ADAMRA_F32] = {2e-5, 1e-4}, [ADAMRA_F16] = {5e-3, 1e-2}};
+    size_t ties;
+} tolerances[] = {[ADAMRA_F32] = {5e-6, 1e-4, 50}, [ADAMRA_F16] = {3e-3, 1e-2, 10}};
 
 const char *const golden_names[] = {"paper_default",
                                     "padded_batch",
@@ -374,7 +376,7 @@ void attention_case_check(const struct attention_case *c, adamra_type type,
     struct attention_error error = attention_case_compare(c, type, result);
     bool good = error.y <= tolerances[type].error && error.prob <= tolerances[type].error &&
                 !error.wrong_heads && !error.nonzero_rows &&
-                error.skipped <= attention_case_queries(c) / 4 + 1;
+                error.skipped <= attention_case_queries(c) / tolerances[type].ties + 2;
     ck_assert_msg(good,
                   "%s, %s: error of y %.3g, of prob %.3g, %u wrong heads, %u rows not zero, "
                   "%u skipped",
