@@ -126,8 +126,9 @@ static const struct {
     {"routed in chunks", 8, 9, 1100, 3, 2, 2, 3, {1, 2, 3}, ADAMRA_SOFT, ADAMRA_ROUTER_LOGITS},
     {"largest rate", 1, 1, 6, 9, 8, 8, 2, {1, UINT32_MAX}, ADAMRA_NONE, ADAMRA_ROUTER_LOGITS},
     /* What kernels go round for more often than lavapipe lets them (limits.loop_iterations). */
+    {"a long segment", 2, 1, 4, 65000, 4, 3, 2, {1, 65000}, ADAMRA_NONE, ADAMRA_ROUTER_LOGITS},
     {"wide heads", 1, 1, 1024, 3, 2048, 4, 4, {1, 1, 1, 1}, ADAMRA_SOFT, ADAMRA_ROUTER_LOGITS},
-    {"keys in parts", 3, 2, 7, 1500, 2048, 5, 1, {1}, ADAMRA_TOP1, ADAMRA_ROUTER_LOGITS, "softmax"},
+    {"keys in parts", 2, 1, 5, 100, 16384, 5, 1, {1}, ADAMRA_TOP1, ADAMRA_ROUTER_LOGITS, "softmax"},
 };
 
 static void draw_shape(struct attention_case *c, size_t index, struct random *random)

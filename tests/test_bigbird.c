@@ -107,10 +107,10 @@ static const struct shape {
     {"own block only", 2, 1, 300, 6, 6, {33, 0, 1, 0, 0}},
     {"a block over n", 2, 1, 50, 6, 6, {UINT32_MAX, 0, 1, 0, 0}},
     {"wide rows", 1, 1, 150, 68, 132, {16, 1, 5, 1, 1}},
-    /* Keys come in parts of 448 where rows are that wide (attn/softmax.c). */
-    {"global rows in parts", 2, 1, 1000, 2048, 4, {8, 1, 3, 1, 1}},
-    {"all rows in parts", 2, 1, 600, 2048, 4, {99, 1, 3, 2, 1}},
-    {"single keys in parts", 1, 2, 70, 2048, 4, {1, 1, 1, 40, 3}},
+    /* Keys come in parts of 32 where rows are that wide (attn/softmax.c). */
+    {"global rows in parts", 2, 1, 80, 16384, 4, {4, 1, 3, 1, 1}},
+    {"all rows in parts", 1, 1, 70, 16384, 4, {19, 1, 3, 1, 1}},
+    {"single keys in parts", 1, 1, 40, 16384, 4, {1, 1, 1, 5, 3}},
 };
 
 static void draw_shape(struct attention_case *c, const struct shape *shape, struct random *random)

@@ -4,7 +4,8 @@
 #include "ops/span.h"
 
 enum { TILE_QUADS, TILE_STEP, TILE_LANES, TILE_LEVELS };
-enum { BLOCK_QUADS = 16 }; /* of features and of columns, in the shared memory form */
+/* Of the shared memory form: quads of features and of columns, segments at a time. */
+enum { BLOCK_QUADS = 16, BLOCK_SEGMENTS = 16 };
 
 /* Heads of one call. */
 static uint64_t state_heads(const struct op_call *call)
@@ -141,16 +142,19 @@ static void state_span(const struct gpu_dispatch *dispatch, uint32_t index, uint
     }
 }
 
-/* A rate that is not known, of several heads, is that of a stretch's one segment at most. */
+/* Of several heads rates are not known: that of a stretch's one segment is the largest. */
 static uint64_t state_iterations(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct state_params *p = &call->params.state;
+    bool lane = candidate->need & NEED_SHUFFLE;
     uint64_t rows = size_min((uint64_t)p->per_stretch * p->rate, p->keys);
-    uint64_t rate = call->options[OPTION_HEADS] ? rows : size_min(p->rate, rows);
+    uint64_t rate = size_max(1, size_min(p->rate, rows));
+    uint64_t step = lane ? candidate->tiles[TILE_STEP] : BLOCK_SEGMENTS;
     if (every_head(candidate))
         return rows / SHARED_ROWS + 1;
-    return size_div_up(rows, candidate->need & NEED_SHUFFLE ? candidate->tiles[TILE_STEP] : 1) +
-           rate;
+    if (call->options[OPTION_HEADS])
+        return size_div_up(rows, step) + rows;
+    return size_div_up(size_div_up(rows, rate), step) * (lane ? rate : rate + 2);
 }
 
 /* One lane-wide column tile where that is all there is. */
