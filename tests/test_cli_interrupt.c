@@ -58,7 +58,7 @@ START_TEST(at_any_moment_130_leaves_the_file)
         "run " ENCODER " --tokens " CASES " -o out --quiet",
     };
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-        for (int ms = 5; ms < 1000; ms = ms * 3 / 2) {
+        for (int ms = 5; ms < 1000; ms *= 3) {
             char before[96];
             program_write("out", "old");
             snprintf(before, sizeof(before), "timeout --foreground --preserve-status -s INT 0.%03d",
