@@ -1,7 +1,8 @@
 /* Runs one suite (-DSUITE=name, for work on one part) or all of them. No forks: suites share a
  * device. CK_RUN_SUITE, CK_RUN_CASE and CK_EXCLUDE_TAGS select, as Check documents; the tag "long"
  * is of what takes minutes, "program" of what starts the program, which compiles its kernels each
- * time. */
+ * time, "kernels" of what goes through many kernels and little code of the host's, which sanitizers
+ * see nothing new in. */
 #include "base/system.h"
 #include "suites.h"
 #include <stdbool.h>

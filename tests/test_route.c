@@ -93,6 +93,7 @@ Suite *route_suite(void)
     TCase *reference = tcase_create("reference"), *kernels = tcase_create("kernels");
     tcase_add_test(reference, masked_heads_are_last);
     suite_add_tcase(suite, reference);
+    tcase_set_tags(kernels, "kernels");
     tcase_add_unchecked_fixture(kernels, gpu_case_setup, gpu_case_teardown);
     tcase_add_loop_test(kernels, every_kernel_takes_masks, 0, (int)ARRAY_SIZE(masked));
     suite_add_tcase(suite, kernels);

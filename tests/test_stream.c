@@ -177,9 +177,13 @@ Suite *stream_suite(void)
     TCase *runs = tcase_create("runs");
     tcase_set_timeout(runs, 600);
     tcase_add_loop_test(runs, pieces_change_no_bit, 0, 2);
-    tcase_add_test(runs, every_kernel_can_be_cut);
     tcase_add_test(runs, lengths_of_zero_give_zeros);
     suite_add_tcase(suite, runs);
+    TCase *kernels = tcase_create("kernels");
+    tcase_set_timeout(kernels, 600);
+    tcase_set_tags(kernels, "kernels");
+    tcase_add_test(kernels, every_kernel_can_be_cut);
+    suite_add_tcase(suite, kernels);
     TCase *more = tcase_create("more");
     tcase_set_tags(more, "long");
     tcase_add_loop_test(more, pieces_change_no_bit, 2, 4);
