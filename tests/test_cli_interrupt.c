@@ -86,7 +86,7 @@ END_TEST
 Suite *cli_interrupt_suite(void)
 {
     Suite *suite = suite_create("cli_interrupt");
-    TCase *tests = program_case("cli_interrupt", "program");
+    TCase *tests = program_case("cli_interrupt", "long");
     tcase_add_test(tests, an_interrupt_before_the_run_counts);
     tcase_add_test(tests, at_any_moment_130_leaves_the_file);
     tcase_add_test(tests, an_interrupt_ends_tune);

@@ -82,7 +82,7 @@ END_TEST
 Suite *cli_numbers_suite(void)
 {
     Suite *suite = suite_create("cli_numbers");
-    TCase *tests = program_case("cli_numbers", "program");
+    TCase *tests = program_case("cli_numbers", "long");
     tcase_add_loop_test(tests, numbers_that_storage_does_not_hold_are_refused, 0,
                         ARRAY_SIZE(cases));
     suite_add_tcase(suite, tests);

@@ -368,6 +368,7 @@ Suite *ops_suite(void)
     tcase_add_loop_test(choice, names_find_ops, 0, (int)op_count);
     suite_add_tcase(suite, choice);
     TCase *kernels = tcase_create("kernels");
+    tcase_set_tags(kernels, "kernels");
     tcase_add_unchecked_fixture(kernels, gpu_case_setup, gpu_case_teardown);
     tcase_add_loop_test(kernels, candidates_match_the_reference, 0, (int)op_count);
     tcase_add_test(kernels, checks_stop_when_asked_to);
