@@ -131,8 +131,9 @@ static status check(struct work *work, struct work_error *error)
     status result = STATUS_OK;
     for (uint32_t i = 0; i < rows && result == STATUS_OK; i++) {
         /* The last row, the first one, which sees all keys with bigbird too, then any. */
-        uint32_t index = i > 1 ? random_between(&random, 0, shape->n - 1) : 0;
-        index = i == 0 ? shape->n - 1 : index;
+        const uint32_t ends[] = {shape->n - 1, 0};
+        uint32_t index =
+            i < ARRAY_SIZE(ends) ? ends[i] : random_between(&random, 0, shape->n - 1);
         struct block block = {.work = work, .core = core};
         block.index = i ? random_between(&random, 0, shape->batch * shape->groups - 1) : 0;
         result = reference_row(work, &block, index, memory + 2 * (size_t)d, reference);

@@ -21,7 +21,7 @@ static const VkBufferUsageFlags usage =
 static
 #include "embed_vulkan.spv.h"
 
-    static const uint32_t rates[HEADS] = {1, 2, 4};
+static const uint32_t rates[HEADS] = {1, 2, 4};
 
 /* The program's own Vulkan. */
 struct app {

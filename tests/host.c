@@ -8,10 +8,9 @@ static
 
 #define ck_assert_vk(result) ck_assert_int_eq(result, VK_SUCCESS)
 
-    /* ---- device ---- */
+/* ---- device ---- */
 
-    static void
-    lock(void *user)
+static void lock(void *user)
 {
     struct host *host = user;
     host->locks++;

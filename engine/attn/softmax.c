@@ -175,9 +175,10 @@ static status add_runs(struct graph *graph, const struct attn_shape *shape,
     uint64_t blocks = size_div_up(shape->n, runs->block), most = 0, keys = part_keys(shape);
     struct cutter cutter = {.words = runs->words, .keys = keys};
     for (uint64_t block = 0; block < blocks; block++) {
-        if (block_keys(runs->words, block) > keys)
+        const uint64_t seen = block_keys(runs->words, block);
+        if (seen > keys)
             cutter.blocks = block + 1;
-        most = size_max(most, block_keys(runs->words, block));
+        most = size_max(most, seen);
     }
     if (cutter.blocks == 0) {
         add_sparse(graph, shape, io, runs->words, runs->block, blocks);

@@ -25,8 +25,8 @@ static void merge_row(const struct op_call *call, uint64_t row)
     double a = tensor_get(sum, end + 1), b = tensor_get(part, end + 1);
     double top_a = tensor_get(sum, end), top_b = tensor_get(part, end);
     double top = a == 0 ? top_b : b == 0 ? top_a : fmax(top_a, top_b);
-    double weight_a = a == 0 ? 0 : a * exp(top_a - top),
-           weight_b = b == 0 ? 0 : b * exp(top_b - top);
+    double weight_a = a == 0 ? 0 : a * exp(top_a - top);
+    double weight_b = b == 0 ? 0 : b * exp(top_b - top);
     double total = weight_a + weight_b;
     for (uint64_t c = 0; c < columns; c++) {
         double x = weight_a * tensor_get(sum, at + c) + weight_b * tensor_get(part, at + c);
