@@ -1,7 +1,7 @@
 #version 450
 // P = sum_j phi(k_j) v_j^T and z = sum_j phi(k_j) over a stretch of pooled segments. CPU form:
 // lanes over columns of v, QUADS quads a lane; features, LANES quads a lane, are broadcast by
-// constant shuffles. STEP segments are loaded and pooled before the arithmetic.
+// constant shuffles. STEP segments, four at most, are loaded and pooled before the arithmetic.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "lane.glsl"
@@ -15,38 +15,46 @@ const uint FEATURES = 4 * SG * LANES;
 QUADS_IN(k, STATE_K)
 QUADS_IN(v, STATE_V)
 
-void accumulate(inout vec4 sum, vec4 x, bool valid)
+void accumulate(inout vec4 sum, vec4 x)
 {
-    if (pooling == POOLING_MAX) sum = max(sum, x); // a row past the last is the last again
-    else sum += valid ? x : vec4(0);
+    if (pooling == POOLING_MAX) sum = max(sum, x);
+    else sum += x;
 }
 
-// Loads STEP segments from j on: features (phi applied, 0 past the stretch) and columns.
+// Adds up the rows of segment j and returns how many they are; past the stretch one row will do.
+uint load_segment(state_tile s, uint j, uint features[LANES], uint columns[QUADS],
+                  out vec4 x[LANES], out vec4 y[QUADS])
+{
+    const uint row = min(j, s.end - 1) * s.rate;
+    const uint count = j < s.end ? min(s.rate, s.rows - row) : 1;
+    uint k_at = s.k + row * p.k_row, v_at = s.v + row * p.v_row;
+    [[unroll]] for (uint f = 0; f < LANES; f++) x[f] = FETCH(k, STATE_K, k_at + features[f]);
+    [[unroll]] for (uint c = 0; c < QUADS; c++) y[c] = FETCH(v, STATE_V, v_at + columns[c]);
+    for (uint r = 1; r < count; r++) {
+        k_at += p.k_row;
+        v_at += p.v_row;
+        [[unroll]] for (uint f = 0; f < LANES; f++)
+            accumulate(x[f], FETCH(k, STATE_K, k_at + features[f]));
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            accumulate(y[c], FETCH(v, STATE_V, v_at + columns[c]));
+    }
+    return count;
+}
+
+// Loads STEP segments from j on: features (phi applied, 0 past the stretch) and columns. One by one:
+// rows of all of them in step would need masks. Not in a loop: drivers unroll none around another,
+// and would index registers. And all of them before the arithmetic, which waits for loads.
+#define LOAD_SEGMENT(u)                                                                            \
+    if (STEP > u)                                                                                  \
+    count[u % STEP] = load_segment(s, j + u, features, columns, x[u % STEP], y[u % STEP])
 void load_segments(state_tile s, uint j, uint features[LANES], uint columns[QUADS],
                    out vec4 x[STEP][LANES], out vec4 y[STEP][QUADS])
 {
-    uint count[STEP], k_at[STEP], v_at[STEP];
-    [[unroll]] for (uint u = 0; u < STEP; u++) {
-        const uint row = min(j + u, s.end - 1) * s.rate;
-        count[u] = min(s.rate, s.rows - row);
-        k_at[u] = s.k + row * p.k_row;
-        v_at[u] = s.v + row * p.v_row;
-        [[unroll]] for (uint f = 0; f < LANES; f++)
-            x[u][f] = FETCH(k, STATE_K, k_at[u] + features[f]);
-        [[unroll]] for (uint c = 0; c < QUADS; c++)
-            y[u][c] = FETCH(v, STATE_V, v_at[u] + columns[c]);
-    }
-    for (uint r = 1; r < count[0]; r++) { // no later segment has more
-        [[unroll]] for (uint u = 0; u < STEP; u++) {
-            const bool valid = r < count[u];
-            k_at[u] += valid ? p.k_row : 0;
-            v_at[u] += valid ? p.v_row : 0;
-            [[unroll]] for (uint f = 0; f < LANES; f++)
-                accumulate(x[u][f], FETCH(k, STATE_K, k_at[u] + features[f]), valid);
-            [[unroll]] for (uint c = 0; c < QUADS; c++)
-                accumulate(y[u][c], FETCH(v, STATE_V, v_at[u] + columns[c]), valid);
-        }
-    }
+    uint count[STEP];
+    LOAD_SEGMENT(0);
+    LOAD_SEGMENT(1);
+    LOAD_SEGMENT(2);
+    LOAD_SEGMENT(3);
     [[unroll]] for (uint u = 0; u < STEP; u++) {
         const float scale = pooling == POOLING_MAX ? 1.0 : 1.0 / float(count[u]);
         [[unroll]] for (uint f = 0; f < LANES; f++)
