@@ -14,7 +14,7 @@
 static const struct {
     double error, margin;
     size_t ties;
-} tolerances[] = {[ADAMRA_F32] = {5e-6, 1e-4, 50}, [ADAMRA_F16] = {3e-3, 1e-2, 10}};
+} tolerances[] = {[ADAMRA_F32] = {2e-5, 1e-4, 50}, [ADAMRA_F16] = {3e-3, 1e-2, 10}};
 
 const char *const golden_names[] = {"paper_default",
                                     "padded_batch",
