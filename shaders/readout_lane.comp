@@ -83,14 +83,16 @@ void answer(readout_tile t, uint at, uint stop, uint first, uint end)
     }
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         if (at + r * SG + gl_SubgroupInvocationID >= stop) continue;
-        const uint row = t.y + query[r] * p.y_row + t.column;
+        // The column comes from a remainder: compared with the width by itself, it is worked out
+        // again for every store.
+        const uint first = t.y + query[r] * p.y_row, row = first + t.column;
         const bool valid = query[r] < t.valid;
         [[unroll]] for (uint c = 0; c < QUADS; c++)
             [[unroll]] for (uint l = 0; l < SG; l++) {
                 const uint v = 4 * l, i = r / 4, j = r % 4;
                 const vec4 x = vec4(total[c][v][i][j], total[c][v + 1][i][j],
                                     total[c][v + 2][i][j], total[c][v + 3][i][j]);
-                if (t.column + c * SG + l < p.dv4)
+                if (row + c * SG + l < first + p.dv4)
                     STORE(y, READOUT_Y, row + c * SG + l, valid ? x : vec4(0));
             }
     }

@@ -41,9 +41,9 @@ uint load_segment(state_tile s, uint j, uint features[LANES], uint columns[QUADS
     return count;
 }
 
-// Loads STEP segments from j on: features (phi applied, 0 past the stretch) and columns. One by one:
-// rows of all of them in step would need masks. Not in a loop: drivers unroll none around another,
-// and would index registers. And all of them before the arithmetic, which waits for loads.
+// Loads STEP segments from j on: features (phi applied, 0 past the stretch) and columns. One by
+// one: rows of all of them in step would need masks. Not in a loop: drivers unroll none around
+// another, and would index registers. And all of them before the arithmetic, which waits for loads.
 #define LOAD_SEGMENT(u)                                                                            \
     if (STEP > u)                                                                                  \
     count[u % STEP] = load_segment(s, j + u, features, columns, x[u % STEP], y[u % STEP])

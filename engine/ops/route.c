@@ -232,6 +232,8 @@ static struct op_shape_class route_class(const struct op_call *call)
 }
 
 static const struct op_candidate candidates[] = {
+    {"lane16_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 16, {4},
+     computes_logits},
     {"lane8_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8, {4},
      computes_logits},
     {"lane4_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4},

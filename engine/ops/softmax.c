@@ -107,6 +107,13 @@ static struct op_shape_class softmax_class(const struct op_call *call)
 }
 
 static const struct op_candidate candidates[] = {
+    {"lane16_texel",
+     SHADER_softmax_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     16,
+     {4, 1, 16},
+     NULL},
     {"lane8_texel_narrow",
      SHADER_softmax_lane_texel,
      NEED_SHUFFLE | NEED_TEXEL,

@@ -197,6 +197,13 @@ static struct op_shape_class state_class(const struct op_call *call)
 }
 
 static const struct op_candidate candidates[] = {
+    {"lane16_texel",
+     SHADER_state_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     16,
+     {1, 2, 1},
+     NULL},
     {"lane8_texel_deep",
      SHADER_state_lane_texel,
      NEED_SHUFFLE | NEED_TEXEL,
