@@ -154,8 +154,8 @@ static uint64_t state_iterations(const struct op_call *call, const struct op_can
         return rows / SHARED_ROWS + 1;
     if (call->options[OPTION_HEADS])
         return size_div_up(rows, step) + rows;
-    uint64_t steps = size_div_up(size_div_up(rows, rate), step);
-    return lane ? steps + rows : steps * (rate + 2);
+    uint64_t segments = size_div_up(rows, rate), steps = size_div_up(segments, step);
+    return lane ? steps + rows - segments : steps * (rate + 2);
 }
 
 /* One lane-wide column tile where that is all there is. */
