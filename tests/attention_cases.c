@@ -14,7 +14,7 @@
 static const struct {
     double error, margin;
     size_t ties;
-} tolerances[] = {[ADAMRA_F32] = {2e-5, 1e-4, 50}, [ADAMRA_F16] = {3e-3, 1e-2, 10}};
+} tolerances[] = {[ADAMRA_F32] = {5e-6, 1e-4, 50}, [ADAMRA_F16] = {3e-3, 1e-2, 10}};
 
 const char *const golden_names[] = {"paper_default",
                                     "padded_batch",
@@ -371,14 +371,23 @@ struct attention_error attention_case_compare(const struct attention_case *c, ad
     return error;
 }
 
+/* Softmax' weights have the absolute errors of its scores as relative ones, which grow with the
+ * width: 5.7e-6 was seen of keys of 16,384 numbers. */
+static double allowed_error(const struct attention_case *c, adamra_type type)
+{
+    bool wide = type == ADAMRA_F32 && c->params.key_width > 8192;
+    return tolerances[type].error * (wide ? 4 : 1);
+}
+
 void attention_case_check(const struct attention_case *c, adamra_type type,
                           const struct attention_result *result)
 {
     struct attention_error error = attention_case_compare(c, type, result);
     const size_t queries = attention_case_queries(c);
     const size_t ties = size_min(queries / 4 + 1, queries / tolerances[type].ties + 2);
-    bool good = error.y <= tolerances[type].error && error.prob <= tolerances[type].error &&
-                !error.wrong_heads && !error.nonzero_rows && error.skipped <= ties;
+    const double allowed = allowed_error(c, type);
+    bool good = error.y <= allowed && error.prob <= allowed && !error.wrong_heads &&
+                !error.nonzero_rows && error.skipped <= ties;
     ck_assert_msg(good,
                   "%s, %s: error of y %.3g, of prob %.3g, %u wrong heads, %u rows not zero, "
                   "%u skipped",

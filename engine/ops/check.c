@@ -18,14 +18,13 @@
 
 #define OPTIONS_BYTES (OP_MAX_OPTIONS * sizeof(uint32_t))
 
-/* Of f32, more than most calls show: the few numbers of a small one may all be exponentials of
- * large logits, whose absolute errors are their relative ones (5.4e-6 was seen). Of f16, one unit
- * of the last place in every number: both sides round sums that hardly differ, and which way is the
- * driver's. */
+/* Of f32, some ten times of what drivers have shown, as Vulkan lets exp err by some units. Of f16,
+ * one unit of the last place in every number: both sides round sums that hardly differ, and which
+ * way is the driver's. */
 struct op_tolerance op_tolerance(enum element_type type)
 {
     static const struct op_tolerance tolerances[] = {
-        [ELEMENT_F32] = {.error = 2e-5, .margin = 1e-4},
+        [ELEMENT_F32] = {.error = 5e-6, .margin = 1e-4},
         [ELEMENT_F16] = {.error = 1e-3, .margin = 1e-2},
         [ELEMENT_U32] = {0, 0},
     };
@@ -236,6 +235,13 @@ static bool is_untouched(const uint8_t *bytes, uint64_t count)
     return true;
 }
 
+/* Probabilities are exponentials of sums, and have their absolute errors as relative ones: route by
+ * weights showed 5.4e-6 in a call of few numbers, where other ops show 2e-6 at most. */
+static double error_share(const struct op *op)
+{
+    return op == &op_route ? 4 : 1;
+}
+
 static void compare_numbers(struct check *check, uint32_t index)
 {
     const struct tensor *tensor = &check->call.tensors[index];
@@ -262,6 +268,8 @@ static void compare_numbers(struct check *check, uint32_t index)
     struct op_tolerance allowed = op_tolerance(check->type);
     if (tensor->type == ELEMENT_F32 && check->type == ELEMENT_F16)
         allowed = op_tolerance(ELEMENT_F32); /* sums are f32 whatever the storage */
+    if (tensor->type == ELEMENT_F32)
+        allowed.error *= error_share(check->call.op);
     check->report->worst = fmax(check->report->worst, error);
     if (!(error <= allowed.error))
         fault(check, index, "the error is too large", 0);
