@@ -129,7 +129,7 @@ def check(workers, work, forms):
         for _, who, form in forms:
             path = os.path.join(folder, "y.npy")
             shared = work["pass"] != "layer" or who == "torch"
-            workers[who].ask(work=work, form=form, save=path if shared else None)
+            workers[who].ask(work=work, form=form, runs=1, save=path if shared else None)
             if shared:
                 results[who].append(np.load(path))
     worst = worst_difference(work, results)
@@ -139,16 +139,15 @@ def check(workers, work, forms):
     return worst
 
 
-def measure(workers, work, forms, rounds):
-    """Each round runs every form once, so that drift hits all alike."""
-    for _ in range(2):
-        for _, who, form in forms:
-            workers[who].ask(work=work, form=form)
+def measure(workers, work, forms, rounds, runs):
+    """Each round runs every form a few times, so that drift hits all alike."""
+    for _, who, form in forms:
+        workers[who].ask(work=work, form=form, runs=runs)
     times = {name: [] for name, _, _ in forms}
     for _ in range(rounds):
         for name, who, form in forms:
             time.sleep(PAUSE_S)
-            answer = workers[who].ask(work=work, form=form)
+            answer = workers[who].ask(work=work, form=form, runs=runs)
             times[name].append(statistics.median(answer["samples_ms"]))
     return times
 
@@ -200,7 +199,9 @@ def read_options():
     parser.add_argument("--rates", type=numbers, default="1,2,4,8", help="one per head")
     parser.add_argument("--dtype", choices=TOLERANCE, default="f32",
                         help="storage; f16 on GPUs, of all but the encoder, which is then left out")
-    parser.add_argument("--rounds", type=int, default=9, help="of runs that count")
+    parser.add_argument("--rounds", type=int, default=9, help="in each of which all forms run in turn")
+    parser.add_argument("--runs", type=int, default=3,
+                        help="of a form in a round, after one that does not count")
     parser.add_argument("--seed", type=int, default=1, help="of the inputs")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder")
     parser.add_argument("--model", type=pathlib.Path, default=ROOT / "samples/models/langid",
@@ -208,8 +209,10 @@ def read_options():
     parser.add_argument("--json", type=pathlib.Path, help="writes all times there, too")
     options = parser.parse_args()
     unknown = set(options.passes) - set(FORMS)
-    if unknown or options.rounds < 1:
-        parser.error(f"--passes: no such pass: {', '.join(unknown)}" if unknown else "--rounds: at least 1")
+    if unknown:
+        parser.error(f"--passes: no such pass: {', '.join(unknown)}")
+    if options.rounds < 1 or options.runs < 1:
+        parser.error("--rounds, --runs: at least 1")
     return options
 
 
@@ -225,7 +228,7 @@ def main():
         raise SystemExit("compare.py: --dtype f16: PyTorch multiplies 16 bit matrices on GPUs only")
     for label, work, forms in works(options, info["device"]):
         worst = check(workers, work, forms)
-        times = measure(workers, work, forms, options.rounds)
+        times = measure(workers, work, forms, options.rounds, options.runs)
         report(label, worst, times)
         kept.append({"work": work, "worst_difference": worst, "ms": times})
     for worker in workers.values():
