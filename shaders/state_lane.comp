@@ -21,33 +21,48 @@ void accumulate(inout vec4 sum, vec4 x)
     else sum += x;
 }
 
-// Adds up the rows of segment j and returns how many they are; past the stretch one row will do.
-uint load_segment(state_tile s, uint j, uint features[LANES], uint columns[QUADS],
+// Rows of a stretch: how many are still to be read, and where the next one lies.
+struct reader {
+    uint left, k_at, v_at;
+};
+
+reader read_stretch(state_tile s)
+{
+    if (s.first >= s.end) return reader(0, s.k, s.v);
+    const uint row = s.first * s.rate, last = (s.end - 1) * s.rate; // of the last segment
+    return reader(last + min(s.rate, s.rows - last) - row, s.k + row * p.k_row,
+                  s.v + row * p.v_row);
+}
+
+// Adds up the rows of the next segment and returns how many they are: none past the stretch, whose
+// last row is read again then.
+uint load_segment(inout reader rows, uint rate, uint features[LANES], uint columns[QUADS],
                   out vec4 x[LANES], out vec4 y[QUADS])
 {
-    const uint row = min(j, s.end - 1) * s.rate;
-    const uint count = j < s.end ? min(s.rate, s.rows - row) : 1;
-    uint k_at = s.k + row * p.k_row, v_at = s.v + row * p.v_row;
-    [[unroll]] for (uint f = 0; f < LANES; f++) x[f] = FETCH(k, STATE_K, k_at + features[f]);
-    [[unroll]] for (uint c = 0; c < QUADS; c++) y[c] = FETCH(v, STATE_V, v_at + columns[c]);
+    const uint count = min(rate, rows.left);
+    [[unroll]] for (uint f = 0; f < LANES; f++) x[f] = FETCH(k, STATE_K, rows.k_at + features[f]);
+    [[unroll]] for (uint c = 0; c < QUADS; c++) y[c] = FETCH(v, STATE_V, rows.v_at + columns[c]);
     for (uint r = 1; r < count; r++) {
-        k_at += p.k_row;
-        v_at += p.v_row;
+        rows.k_at += p.k_row;
+        rows.v_at += p.v_row;
         [[unroll]] for (uint f = 0; f < LANES; f++)
-            accumulate(x[f], FETCH(k, STATE_K, k_at + features[f]));
+            accumulate(x[f], FETCH(k, STATE_K, rows.k_at + features[f]));
         [[unroll]] for (uint c = 0; c < QUADS; c++)
-            accumulate(y[c], FETCH(v, STATE_V, v_at + columns[c]));
+            accumulate(y[c], FETCH(v, STATE_V, rows.v_at + columns[c]));
     }
+    rows.left -= count;
+    rows.k_at += rows.left > 0 ? p.k_row : 0;
+    rows.v_at += rows.left > 0 ? p.v_row : 0;
     return count;
 }
 
-// Loads STEP segments from j on: features (phi applied, 0 past the stretch) and columns. One by
+// Loads the next STEP segments: features (phi applied, 0 past the stretch) and columns. One by
 // one: rows of all of them in step would need masks. Not in a loop: drivers unroll none around
 // another, and would index registers. And all of them before the arithmetic, which waits for loads.
 #define LOAD_SEGMENT(u)                                                                            \
     if (STEP > u)                                                                                  \
-    count[u % STEP] = load_segment(s, j + u, features, columns, x[u % STEP], y[u % STEP])
-void load_segments(state_tile s, uint j, uint features[LANES], uint columns[QUADS],
+    count[u % STEP] = load_segment(rows, rate, features, columns, x[u % STEP], y[u % STEP])
+void load_segments(inout reader rows, uint rate, uint features[LANES], uint columns[QUADS],
                    out vec4 x[STEP][LANES], out vec4 y[STEP][QUADS])
 {
     uint count[STEP];
@@ -56,9 +71,11 @@ void load_segments(state_tile s, uint j, uint features[LANES], uint columns[QUAD
     LOAD_SEGMENT(2);
     LOAD_SEGMENT(3);
     [[unroll]] for (uint u = 0; u < STEP; u++) {
-        const float scale = pooling == POOLING_MAX ? 1.0 : 1.0 / float(count[u]);
-        [[unroll]] for (uint f = 0; f < LANES; f++)
-            x[u][f] = phi_k(x[u][f] * scale, features[f]) * (j + u < s.end ? 1.0 : 0.0);
+        const float scale = mean_factor(count[u]);
+        [[unroll]] for (uint f = 0; f < LANES; f++) {
+            x[u][f] = phi_k(x[u][f] * scale, features[f]);
+            if (u > 0) x[u][f] *= count[u] > 0 ? 1.0 : 0.0;
+        }
         [[unroll]] for (uint c = 0; c < QUADS; c++) y[u][c] *= scale;
     }
 }
@@ -79,9 +96,10 @@ void main()
     [[unroll]] for (uint f = 0; f < FEATURES; f++)
         [[unroll]] for (uint c = 0; c < QUADS; c++)
             sum[f][c] = first_state(s, s.feature * 4 + f, s.column + c * SG + lane);
-    for (uint j = s.first; j < s.end; j += STEP) {
+    reader rows = read_stretch(s);
+    while (rows.left > 0) {
         vec4 x[STEP][LANES], y[STEP][QUADS];
-        load_segments(s, j, features, columns, x, y);
+        load_segments(rows, s.rate, features, columns, x, y);
         [[unroll]] for (uint u = 0; u < STEP; u++)
             [[unroll]] for (uint f = 0; f < LANES; f++) z[f] += x[u][f];
         [[unroll]] for (uint f = 0; f < FEATURES; f++)

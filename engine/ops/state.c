@@ -142,7 +142,8 @@ static void state_span(const struct gpu_dispatch *dispatch, uint32_t index, uint
     }
 }
 
-/* Of several heads rates are not known: that of a stretch's one segment is the largest. */
+/* Of several heads rates are not known: that of a stretch's one segment is the largest. The lane
+ * form goes round once for STEP segments, and once for each row of a segment but the first. */
 static uint64_t state_iterations(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct state_params *p = &call->params.state;
@@ -153,7 +154,7 @@ static uint64_t state_iterations(const struct op_call *call, const struct op_can
     if (every_head(candidate))
         return rows / SHARED_ROWS + 1;
     if (call->options[OPTION_HEADS])
-        return size_div_up(rows, step) + rows;
+        return lane ? rows : size_div_up(rows, step) + rows;
     uint64_t segments = size_div_up(rows, rate), steps = size_div_up(segments, step);
     return lane ? steps + rows - segments : steps * (rate + 2);
 }
@@ -209,7 +210,7 @@ static const struct op_candidate candidates[] = {
      NEED_SHUFFLE | NEED_TEXEL,
      CLASS_CPU,
      8,
-     {2, 2, 2},
+     {2, 1, 2},
      deep},
     {"lane8_texel_narrow",
      SHADER_state_lane_texel,
