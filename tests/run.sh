@@ -87,6 +87,24 @@ has_no_global_state()
         awk '$1 ~ /^\.(data|bss|tdata|tbss)$/ { n += $2; print } END { exit n > 16 }'
 }
 
+# A program that has functions of its own of names that the engine uses, with the static library.
+use_static() # ROOT PREFIX
+{
+    local archive
+    archive=$(find "$1" -name libadamra.a) || return 1
+    if nm -g --defined-only "$archive" | awk 'NF == 3 { print $3 }' | grep -v '^adamra_'; then
+        echo "libadamra.a has global names that do not begin with adamra_"
+        return 1
+    fi
+    echo 'int fail, log_line, gpu_buffer_create, file_load;' >"$build/own_names.c"
+    # shellcheck disable=SC2046 # flags are words
+    cc $(pkg-config --define-variable=prefix="$1$2" --cflags adamra) samples/hello_attention.c \
+        "$build/own_names.c" -o "$build/hello_attention_static" -Wl,-Bstatic \
+        $(pkg-config --define-variable=prefix="$1$2" --libs adamra) -Wl,-Bdynamic \
+        $(pkg-config --libs jansson) -lm -ldl -pthread &&
+        on_driver "$lavapipe" "$build/hello_attention_static"
+}
+
 # Programs outside of the tree, built with what pkg-config says of an installed copy.
 use_installed()
 {
@@ -102,7 +120,7 @@ use_installed()
             LD_LIBRARY_PATH=$(dirname "$(find "$root" -name 'libadamra.so.0')") \
                 on_driver "$lavapipe" "$build/${sample}_installed" || return 1
     done
-    [ -f "$root$prefix/share/man/man1/adamra.1" ]
+    use_static "$root" "$prefix" && [ -f "$root$prefix/share/man/man1/adamra.1" ]
 }
 
 # In the order in which they are started, by two lanes: the one that is free takes the next. Much of
