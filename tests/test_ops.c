@@ -1,5 +1,6 @@
 /* ops: kernels against reference loops, on every candidate that the device has what it needs for.
  */
+#include "gpu/needs.h"
 #include "gpu_cases.h"
 #include "ops/check.h"
 #include "ops/random.h"
@@ -10,16 +11,20 @@
 
 /* ---- every op, every candidate ---- */
 
-/* Whether a device may lack what a candidate needs. One that needs nothing, and is as small as any
- * device allows, runs everywhere; but the stand-ins for matrices of halves, which have no f32. */
+/* Whether the device may lack what a candidate needs. One that needs nothing, no more buffers than
+ * the device binds, and is as small as any device allows, runs everywhere; but the stand-ins for
+ * matrices of halves, which have no f32. */
 static bool may_be_refused(const struct op_check_report *report)
 {
     const struct op *op = op_find(report->op);
     uint32_t i = 0;
     while (strcmp(op->candidates[i].name, report->candidate) != 0)
         i++;
-    return (op->candidates[i].need & ~(uint32_t)NEED_HINTS) || op->candidates[i].group > 128 ||
-           (report->type == ELEMENT_F32 && op->candidates[i].target == CLASS_NONE);
+    const struct op_candidate *candidate = &op->candidates[i];
+    return (candidate->need & ~(uint32_t)NEED_HINTS) || candidate->group > 128 ||
+           (report->type == ELEMENT_F32 && candidate->target == CLASS_NONE) ||
+           gpu_shader_needs(test_device, candidate->shader, NULL, 0).storage_buffers >
+               test_device->limits.storage_buffers;
 }
 
 /* All cases, or none for want of what the device lacks: a candidate for which no shape could be
