@@ -23,6 +23,7 @@ struct gpu_buffer {
     bool texel;    /* made with uniform texel usage (always, unless it is the caller's) */
     bool copies;   /* made with both transfer usages, likewise */
     bool borrowed; /* the Vulkan buffer is the caller's */
+    bool foreign;  /* its bytes are others' between command buffers: VK_QUEUE_FAMILY_FOREIGN_EXT */
     void *block;   /* memory.c's */
     uint64_t block_offset, block_size;
     VkDeviceMemory memory;

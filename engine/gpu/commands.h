@@ -16,6 +16,7 @@ void *gpu_array_add(struct logger *log, struct gpu_array *array, size_t size);
 /* Bytes of a buffer that a command touches. */
 struct gpu_touch {
     VkBuffer buffer;
+    bool foreign; /* see gpu_buffer */
     uint64_t begin, end;
     uint32_t access; /* enum gpu_access bits */
 };
@@ -69,6 +70,7 @@ struct gpu_commands {
     struct gpu_run run;
     uint32_t dispatches, barriers;
     struct gpu_array touches; /* struct gpu_touch: since the last barrier */
+    struct gpu_array acquired; /* VkBuffer: foreign ones, given back at the end */
     struct gpu_array views;   /* of descriptors.c */
     struct gpu_array pools;   /* VkDescriptorPool; the last has `sets_left` */
     uint32_t sets_left;
@@ -104,6 +106,9 @@ uint64_t gpu_part_pieces(const struct gpu_commands *commands, double operations)
 
 /* ---- hazards.c ---- */
 
+/* Takes a foreign buffer over before its first use in a command buffer, and gives it back. */
+void gpu_foreign_acquire(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer);
+void gpu_foreign_release(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer);
 /* Places a barrier if one of the touches conflicts with what was recorded since the last one, and
  * remembers them. Empty ranges touch nothing. */
 status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *touches,

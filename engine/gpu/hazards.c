@@ -33,10 +33,69 @@ static bool conflicts_with_any(const struct gpu_commands *commands, const struct
     return false;
 }
 
+/* ---- foreign buffers ---- */
+
+/* A queue family's ownership of all of a buffer passes to another family. What is done before and
+ * after is the other one's affair: it waits by semaphores or fences. */
+static void pass_on(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer, bool taken)
+{
+    VkBufferMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
+        .srcAccessMask = taken ? 0 : WRITES,
+        .dstAccessMask = taken ? ACCESSES : 0,
+        .srcQueueFamilyIndex = taken ? VK_QUEUE_FAMILY_FOREIGN_EXT : device->family,
+        .dstQueueFamilyIndex = taken ? device->family : VK_QUEUE_FAMILY_FOREIGN_EXT,
+        .buffer = buffer,
+        .size = VK_WHOLE_SIZE};
+    device->vk.vkCmdPipelineBarrier(command, taken ? VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT : STAGES,
+                                    taken ? STAGES : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, 0, 0,
+                                    NULL, 1, &barrier, 0, NULL);
+}
+
+void gpu_foreign_acquire(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer)
+{
+    pass_on(device, command, buffer, true);
+}
+
+void gpu_foreign_release(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer)
+{
+    pass_on(device, command, buffer, false);
+}
+
+static status acquire(struct gpu_commands *commands, VkBuffer buffer)
+{
+    const VkBuffer *acquired = commands->acquired.items;
+    for (uint32_t i = 0; i < commands->acquired.count; i++)
+        if (acquired[i] == buffer)
+            return STATUS_OK;
+    VkBuffer *added = gpu_array_add(commands->device->log, &commands->acquired, sizeof(*added));
+    if (!added)
+        return STATUS_OUT_OF_HOST_MEMORY;
+    *added = buffer;
+    gpu_foreign_acquire(commands->device, commands->handle, buffer);
+    return STATUS_OK;
+}
+
+static void release_all(struct gpu_commands *commands)
+{
+    const VkBuffer *acquired = commands->acquired.items;
+    for (uint32_t i = 0; i < commands->acquired.count; i++)
+        gpu_foreign_release(commands->device, commands->handle, acquired[i]);
+    commands->acquired.count = 0;
+}
+
+/* ---- barriers ---- */
+
 status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *touches,
                        uint32_t count)
 {
     bool conflict = false;
+    status result = STATUS_OK;
+    for (uint32_t i = 0; i < count && !result; i++)
+        if (touches[i].foreign)
+            result = acquire(commands, touches[i].buffer);
+    if (result)
+        return result;
     for (uint32_t i = 0; i < count && !conflict; i++)
         conflict = conflicts_with_any(commands, &touches[i]);
     if (conflict) {
@@ -70,6 +129,7 @@ void gpu_hazards_begin(struct gpu_commands *commands)
 
 void gpu_hazards_end(struct gpu_commands *commands)
 {
+    release_all(commands);
     if (!commands->owned) {
         place_barrier(commands, STAGES, WRITES, STAGES | VK_PIPELINE_STAGE_HOST_BIT,
                       ACCESSES | VK_ACCESS_HOST_READ_BIT);

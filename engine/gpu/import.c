@@ -183,7 +183,7 @@ status gpu_buffer_import_android(struct gpu_device *device, struct AHardwareBuff
     if (!result)
         result = bind_hardware(buffer, hardware);
     if (!result)
-        *out = buffer;
+        (*out = buffer)->foreign = true;
     else if (buffer)
         gpu_buffer_release(buffer);
     return result;

@@ -6,6 +6,12 @@
 /* A copy that is cut is cut at multiples of this, bytes. */
 #define COPY_STEP 4096
 
+static struct gpu_touch touch_of(const struct gpu_buffer *buffer, uint64_t begin, uint64_t end,
+                                 uint32_t access)
+{
+    return (struct gpu_touch){buffer->handle, buffer->foreign, begin, end, access};
+}
+
 /* What the pipeline does to the bytes that the piece's views show. A view begins at the device's
  * alignment, so pieces side by side may share some bytes: the few barriers too many are what lets
  * synchronization validation, which sees views only, follow. */
@@ -18,10 +24,8 @@ static status order_piece(struct gpu_commands *commands, const struct gpu_dispat
     for (uint32_t i = 0; i < reflection->binding_count; i++) {
         const struct gpu_window *window = &piece->windows[i];
         if (reflection->kinds[i])
-            touches[count++] = (struct gpu_touch){.buffer = dispatch->bindings[i].buffer->handle,
-                                                  .begin = window->begin,
-                                                  .end = window->end,
-                                                  .access = reflection->access[i]};
+            touches[count++] = touch_of(dispatch->bindings[i].buffer, window->begin, window->end,
+                                        reflection->access[i]);
     }
     return gpu_hazards_add(commands, touches, count);
 }
@@ -178,8 +182,8 @@ status gpu_commands_copy(struct gpu_commands *commands, struct gpu_buffer *sourc
         const VkBufferCopy region = {source_offset + done, target_offset + done,
                                      size_min(step, size - done)};
         const struct gpu_touch touches[] = {
-            {source->handle, region.srcOffset, region.srcOffset + region.size, GPU_READ},
-            {target->handle, region.dstOffset, region.dstOffset + region.size, GPU_WRITE}};
+            touch_of(source, region.srcOffset, region.srcOffset + region.size, GPU_READ),
+            touch_of(target, region.dstOffset, region.dstOffset + region.size, GPU_WRITE)};
         result = begin_transfer(commands, touches, ARRAY_SIZE(touches), region.size);
         if (!result)
             commands->device->vk.vkCmdCopyBuffer(commands->handle, source->handle, target->handle,
@@ -196,8 +200,8 @@ status gpu_commands_fill(struct gpu_commands *commands, struct gpu_buffer *targe
     assert(!commands->ended && offset % 4 == 0 && size % 4 == 0);
     for (uint64_t done = 0; done < size && !result; done += step) {
         const uint64_t bytes = size_min(step, size - done);
-        const struct gpu_touch touch = {target->handle, offset + done, offset + done + bytes,
-                                        GPU_WRITE};
+        const struct gpu_touch touch =
+            touch_of(target, offset + done, offset + done + bytes, GPU_WRITE);
         result = begin_transfer(commands, &touch, 1, bytes);
         if (!result)
             commands->device->vk.vkCmdFillBuffer(commands->handle, target->handle, offset + done,

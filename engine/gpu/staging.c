@@ -1,4 +1,5 @@
 /* Copies between the host and memory that it cannot see, through one bounded buffer a direction. */
+#include "gpu/commands.h"
 #include "gpu/memory.h"
 #include <string.h>
 
@@ -48,8 +49,10 @@ static void transfer_barrier(struct gpu_device *device, VkCommandBuffer command,
 }
 
 static status transfer_run(struct gpu_device *device, const struct transfer *transfer,
-                           VkBuffer source, VkBuffer target, const VkBufferCopy *region)
+                           const struct gpu_buffer *source, const struct gpu_buffer *target,
+                           const VkBufferCopy *region)
 {
+    const struct gpu_buffer *ends[] = {source, target};
     status result = STATUS_OK;
     VkCommandBuffer command = transfer->command;
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -60,7 +63,13 @@ static status transfer_run(struct gpu_device *device, const struct transfer *tra
     GPU_TRY(device, result, device->vk.vkBeginCommandBuffer(command, &begin));
     transfer_barrier(device, command, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
                      VK_PIPELINE_STAGE_TRANSFER_BIT);
-    device->vk.vkCmdCopyBuffer(command, source, target, 1, region);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        if (ends[i]->foreign)
+            gpu_foreign_acquire(device, command, ends[i]->handle);
+    device->vk.vkCmdCopyBuffer(command, source->handle, target->handle, 1, region);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        if (ends[i]->foreign)
+            gpu_foreign_release(device, command, ends[i]->handle);
     transfer_barrier(device, command, VK_PIPELINE_STAGE_TRANSFER_BIT,
                      VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
     GPU_TRY(device, result, device->vk.vkEndCommandBuffer(command));
@@ -123,10 +132,10 @@ status gpu_staging_copy(struct gpu_buffer *buffer, uint64_t offset, uint8_t *dat
             VkBufferCopy region = {0, offset + done, piece};
             result = gpu_buffer_write(staging, 0, data + done, piece);
             if (!result)
-                result = transfer_run(device, &transfer, staging->handle, buffer->handle, &region);
+                result = transfer_run(device, &transfer, staging, buffer, &region);
         } else {
             VkBufferCopy region = {offset + done, 0, piece};
-            result = transfer_run(device, &transfer, buffer->handle, staging->handle, &region);
+            result = transfer_run(device, &transfer, buffer, staging, &region);
             if (!result)
                 result = gpu_buffer_read(staging, 0, data + done, piece);
         }
