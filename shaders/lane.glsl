@@ -5,6 +5,10 @@
 layout(local_size_x_id = ID_GROUP) in;
 layout(constant_id = ID_GROUP) const uint SG = 8; // lanes of a subgroup
 
+// 0; where `variable` is set, one that no compiler knows. A shuffle by a constant index becomes two
+// instructions where AVX2 is, and one by any other index. positive: a parameter that is never 0.
+uint lane_zero(uint variable, uint positive) { return variable != 0 ? min(positive, 1) - 1 : 0; }
+
 // The value that a lane has, which may be another one for each.
 uint any_lane(uint x, uint lane) { return subgroupShuffle(x, lane); }
 

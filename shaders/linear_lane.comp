@@ -40,8 +40,7 @@ void main()
 {
     BEGIN_ITEM(item);
     const uint lane = gl_SubgroupInvocationID;
-    // Compilers make two instructions of a constant shuffle, and of any other one where AVX2 is.
-    const uint zero = VARIABLE != 0 ? min(p.rows, 1) - 1 : 0;
+    const uint zero = lane_zero(VARIABLE, p.rows);
     const uint columns = (p.n4 + QUADS - 1) / QUADS;
     const uint row0 = item / columns * (SG * ROWS) + lane, column0 = item % columns * QUADS;
     float sum[ROWS][4 * QUADS];
