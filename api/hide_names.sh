@@ -9,6 +9,9 @@ shift 3
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$@" -r -nostdlib -Wl,--whole-archive "$library" -Wl,--no-whole-archive -o "$folder/adamra.o"
-"$objcopy" --localize-hidden "$folder/adamra.o"
+if ! "$objcopy" --localize-hidden "$folder/adamra.o"; then # as where a cross file names none
+    echo "$library keeps all names: $objcopy cannot change objects of this kind" >&2
+    exit 0
+fi
 "$ar" rcs "$folder/libadamra.a" "$folder/adamra.o"
 cat "$folder/libadamra.a" >"$library" # which keeps its mode

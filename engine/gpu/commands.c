@@ -74,7 +74,7 @@ void gpu_commands_destroy(struct gpu_commands *commands)
     gpu_descriptors_finish(commands);
     gpu_queries_finish(commands);
     free(commands->touches.items);
-    free(commands->acquired.items);
+    free(commands->foreign.items);
     free(commands->entries.items);
     free(commands->marks.items);
     free(commands);

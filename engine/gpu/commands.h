@@ -70,7 +70,7 @@ struct gpu_commands {
     struct gpu_run run;
     uint32_t dispatches, barriers;
     struct gpu_array touches; /* struct gpu_touch: since the last barrier */
-    struct gpu_array acquired; /* VkBuffer: foreign ones, given back at the end */
+    struct gpu_array foreign; /* VkBuffer: taken over, given back at the end */
     struct gpu_array views;   /* of descriptors.c */
     struct gpu_array pools;   /* VkDescriptorPool; the last has `sets_left` */
     uint32_t sets_left;
@@ -106,9 +106,10 @@ uint64_t gpu_part_pieces(const struct gpu_commands *commands, double operations)
 
 /* ---- hazards.c ---- */
 
-/* Takes a foreign buffer over before its first use in a command buffer, and gives it back. */
-void gpu_foreign_acquire(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer);
-void gpu_foreign_release(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer);
+/* Takes all of a foreign buffer over, before its first use in a command buffer, or
+ * gives it back. */
+void gpu_foreign_pass(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer,
+                      bool taken);
 /* Places a barrier if one of the touches conflicts with what was recorded since the last one, and
  * remembers them. Empty ranges touch nothing. */
 status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *touches,

@@ -35,9 +35,10 @@ static bool conflicts_with_any(const struct gpu_commands *commands, const struct
 
 /* ---- foreign buffers ---- */
 
-/* A queue family's ownership of all of a buffer passes to another family. What is done before and
- * after is the other one's affair: it waits by semaphores or fences. */
-static void pass_on(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer, bool taken)
+/* Between runs the other users wait by semaphores or fences; recordings that follow each other in
+ * one command buffer are ordered by these stages. */
+void gpu_foreign_pass(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer,
+                      bool taken)
 {
     VkBufferMemoryBarrier barrier = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
@@ -47,41 +48,29 @@ static void pass_on(struct gpu_device *device, VkCommandBuffer command, VkBuffer
         .dstQueueFamilyIndex = taken ? device->family : VK_QUEUE_FAMILY_FOREIGN_EXT,
         .buffer = buffer,
         .size = VK_WHOLE_SIZE};
-    device->vk.vkCmdPipelineBarrier(command, taken ? VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT : STAGES,
-                                    taken ? STAGES : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, 0, 0,
-                                    NULL, 1, &barrier, 0, NULL);
-}
-
-void gpu_foreign_acquire(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer)
-{
-    pass_on(device, command, buffer, true);
-}
-
-void gpu_foreign_release(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer)
-{
-    pass_on(device, command, buffer, false);
+    device->vk.vkCmdPipelineBarrier(command, STAGES, STAGES, 0, 0, NULL, 1, &barrier, 0, NULL);
 }
 
 static status acquire(struct gpu_commands *commands, VkBuffer buffer)
 {
-    const VkBuffer *acquired = commands->acquired.items;
-    for (uint32_t i = 0; i < commands->acquired.count; i++)
+    const VkBuffer *acquired = commands->foreign.items;
+    for (uint32_t i = 0; i < commands->foreign.count; i++)
         if (acquired[i] == buffer)
             return STATUS_OK;
-    VkBuffer *added = gpu_array_add(commands->device->log, &commands->acquired, sizeof(*added));
+    VkBuffer *added = gpu_array_add(commands->device->log, &commands->foreign, sizeof(*added));
     if (!added)
         return STATUS_OUT_OF_HOST_MEMORY;
     *added = buffer;
-    gpu_foreign_acquire(commands->device, commands->handle, buffer);
+    gpu_foreign_pass(commands->device, commands->handle, buffer, true);
     return STATUS_OK;
 }
 
 static void release_all(struct gpu_commands *commands)
 {
-    const VkBuffer *acquired = commands->acquired.items;
-    for (uint32_t i = 0; i < commands->acquired.count; i++)
-        gpu_foreign_release(commands->device, commands->handle, acquired[i]);
-    commands->acquired.count = 0;
+    const VkBuffer *acquired = commands->foreign.items;
+    for (uint32_t i = 0; i < commands->foreign.count; i++)
+        gpu_foreign_pass(commands->device, commands->handle, acquired[i], false);
+    commands->foreign.count = 0;
 }
 
 /* ---- barriers ---- */

@@ -48,11 +48,19 @@ static void transfer_barrier(struct gpu_device *device, VkCommandBuffer command,
     device->vk.vkCmdPipelineBarrier(command, before, after, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
+static void pass_ends(struct gpu_device *device, VkCommandBuffer command,
+                      const struct gpu_buffer *const ends[2], bool taken)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (ends[i]->foreign)
+            gpu_foreign_pass(device, command, ends[i]->handle, taken);
+}
+
 static status transfer_run(struct gpu_device *device, const struct transfer *transfer,
                            const struct gpu_buffer *source, const struct gpu_buffer *target,
                            const VkBufferCopy *region)
 {
-    const struct gpu_buffer *ends[] = {source, target};
+    const struct gpu_buffer *const ends[] = {source, target};
     status result = STATUS_OK;
     VkCommandBuffer command = transfer->command;
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -63,13 +71,9 @@ static status transfer_run(struct gpu_device *device, const struct transfer *tra
     GPU_TRY(device, result, device->vk.vkBeginCommandBuffer(command, &begin));
     transfer_barrier(device, command, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
                      VK_PIPELINE_STAGE_TRANSFER_BIT);
-    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-        if (ends[i]->foreign)
-            gpu_foreign_acquire(device, command, ends[i]->handle);
+    pass_ends(device, command, ends, true);
     device->vk.vkCmdCopyBuffer(command, source->handle, target->handle, 1, region);
-    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-        if (ends[i]->foreign)
-            gpu_foreign_release(device, command, ends[i]->handle);
+    pass_ends(device, command, ends, false);
     transfer_barrier(device, command, VK_PIPELINE_STAGE_TRANSFER_BIT,
                      VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
     GPU_TRY(device, result, device->vk.vkEndCommandBuffer(command));

@@ -14,16 +14,16 @@ private_apt() # FOLDER ARCHITECTURE ARGUMENT...
         -o APT::Install-Recommends=false "${@:3}"
 }
 
-# Unpacks packages of an architecture, with what they depend on, into FOLDER/root.
+# Unpacks packages of an architecture, with what they depend on, into FOLDER/tree.
 fetch_packages() # FOLDER ARCHITECTURE PACKAGE...
 {
     local folder=$1 architecture=$2 package
     [ -f "$folder/complete" ] && return
     private_apt "$folder" "$architecture" update &&
         private_apt "$folder" "$architecture" --download-only install "${@:3}" || return 1
-    mkdir -p "$folder/root"
+    mkdir -p "$folder/tree"
     for package in "$folder"/cache/archives/*.deb; do
-        dpkg -x "$package" "$folder/root" && rm "$package" || return 1
+        dpkg -x "$package" "$folder/tree" && rm "$package" || return 1
     done
     touch "$folder/complete"
 }

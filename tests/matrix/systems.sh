@@ -24,7 +24,7 @@ compare_classify() # PROGRAM...
 
 build_arm64()
 {
-    local root=$foreign/arm64/root folder=$foreign/build-arm64
+    local root=$foreign/arm64/tree folder=$foreign/build-arm64
     local lib=$root/usr/lib/aarch64-linux-gnu
     local -x PKG_CONFIG_LIBDIR=$lib/pkgconfig:$root/usr/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
     configure "$folder" --cross-file samples/cross/aarch64-linux-gnu.ini --buildtype=release \
@@ -38,7 +38,7 @@ row_arm64()
         fetch_packages "$foreign/arm64" arm64 libc6-dev libvulkan1 libvulkan-dev \
             libvulkan-volk-dev mesa-vulkan-drivers libjansson-dev check || return "$NOT_HERE"
     build_arm64 || return 1
-    local root=$foreign/arm64/root program=$foreign/build-arm64/samples/adamra
+    local root=$foreign/arm64/tree program=$foreign/build-arm64/samples/adamra
     local icd=$root/usr/share/vulkan/icd.d/lvp_icd.aarch64.json
     local -x MESA_SHADER_CACHE_DIR=$foreign/shader-cache-arm64
     local emulated=(on_driver "$icd" qemu-aarch64 -L "$root")
@@ -52,7 +52,7 @@ row_arm64()
 # jansson for Windows, and the headers of Vulkan, which are the same everywhere.
 prepare_windows()
 {
-    local folder=$foreign/windows root=$foreign/windows/root
+    local folder=$foreign/windows root=$foreign/windows/tree
     [ -f "$folder/complete" ] && return
     fetch_source "$folder" jansson || return 1
     cmake -S "$folder/jansson" -B "$folder/jansson-build" -DCMAKE_SYSTEM_NAME=Windows \
@@ -70,7 +70,7 @@ prepare_windows()
 
 build_windows()
 {
-    local -x PKG_CONFIG_LIBDIR=$foreign/windows/root/lib/pkgconfig
+    local -x PKG_CONFIG_LIBDIR=$foreign/windows/tree/lib/pkgconfig
     [ -f "$foreign/build-windows/build.ninja" ] ||
         meson setup "$foreign/build-windows" --cross-file samples/cross/x86_64-w64-mingw32.ini \
             --buildtype=release -Dwerror=true || return 1
