@@ -1,10 +1,13 @@
-// Brings the queries of a tile of TILE together by the head that they read, after it has made the
-// route where the readout does. Which of a head's queries comes first depends on timing; what a
+// Lists the queries of a tile of TILE head by head, each head's in whole units, after it has made
+// the route where the readout does. Which of a head's queries comes first depends on timing; what a
 // query's row becomes does not depend on its place.
-const uint MOST_HEADS = 64;
-shared uint head_count[MOST_HEADS], head_stop[MOST_HEADS]; // queries of heads, ends of their lists
-shared uint order[TILE];                                   // queries of the tile
-shared float made_prob[TILE];                              // of each query of the tile
+const uint MOST_HEADS = 64, NO_QUERY = 0xffffffff, NO_HEAD = 0xffffffff;
+const uint MOST_ROWS = (TILE + MOST_HEADS * (UNIT - 1) + BLOCK - 1) / BLOCK * BLOCK;
+shared uint head_count[MOST_HEADS], head_start[MOST_HEADS]; // queries of heads, their first rows
+shared uint order[MOST_ROWS / 2]; // two rows a word: 1 + which query of the tile, or 0
+shared uint unit_head[MOST_ROWS / UNIT];
+shared float made_prob[TILE]; // of each query of the tile
+shared uint row_count;
 
 #define LOGIT_WORD(i) WORD(chosen, READOUT_LOGITS, i)
 #include "choose.glsl"
@@ -13,7 +16,8 @@ shared float made_prob[TILE];                              // of each query of t
 #define ROUTER_B(i) SMALL_FLOAT(prob, READOUT_BIAS, i)
 #include "choose_plain.glsl"
 
-uint head_end(uint h) { return head_stop[h]; }
+// The query of a row of the list.
+uint listed(uint row) { return (order[row / 2] >> row % 2 * 16 & 0xffff) - 1; }
 
 // Queries of a tile: as many as leave FILL tiles. readout.c has the same.
 uint tile_size()
@@ -44,11 +48,14 @@ uint find_head(readout_tile t, uint at)
     return choice.best;
 }
 
-void sort_queries(readout_tile t, uint lane)
+// Returns the number of blocks.
+uint sort_queries(readout_tile t, uint lane)
 {
     const uint count = tile_queries(t);
     uint head[TILE / 128], place[TILE / 128];
     for (uint h = lane; h < MOST_HEADS; h += 128) head_count[h] = 0;
+    for (uint i = lane; i < MOST_ROWS / 2; i += 128) order[i] = 0;
+    for (uint i = lane; i < MOST_ROWS / UNIT; i += 128) unit_head[i] = NO_HEAD;
     barrier();
     [[unroll]] for (uint n = 0; n < TILE / 128; n++) {
         const uint at = n * 128 + lane;
@@ -58,15 +65,22 @@ void sort_queries(readout_tile t, uint lane)
     }
     barrier();
     for (uint h = lane; h < p.heads; h += 128) {
-        uint stop = 0;
-        for (uint i = 0; i <= h; i++) stop += head_count[i];
-        head_stop[h] = stop;
+        uint start = 0;
+        for (uint i = 0; i < h; i++) start += (head_count[i] + UNIT - 1) / UNIT * UNIT;
+        const uint units = (head_count[h] + UNIT - 1) / UNIT;
+        head_start[h] = start;
+        for (uint i = 0; i < units; i++) unit_head[start / UNIT + i] = h;
+        if (h == p.heads - 1) row_count = start + units * UNIT;
     }
     barrier();
-    [[unroll]] for (uint n = 0; n < TILE / 128; n++)
-        if (n * 128 + lane < count)
-            order[head_stop[head[n]] - head_count[head[n]] + place[n]] = n * 128 + lane;
+    [[unroll]] for (uint n = 0; n < TILE / 128; n++) {
+        const uint at = n * 128 + lane;
+        if (at >= count) continue;
+        const uint row = head_start[head[n]] + place[n];
+        atomicOr(order[row / 2], (at + 1) << row % 2 * 16);
+    }
     barrier();
+    return (row_count + BLOCK - 1) / BLOCK;
 }
 
 // Rows of the tile from N_b on.

@@ -1,49 +1,57 @@
 // The steps of readout_sorted, and what is loaded for them.
 
-// Quads of features from k0 on of the block that begins at `at` of the list of head h; h is heads
-// past the last one.
+// Quads of features from k0 on of a block of the list.
 struct sorted_step {
-    uint h, at, k0;
+    uint block, k0;
 };
-
-sorted_step skip_empty(sorted_step s)
-{
-    while (s.h < p.heads && s.at >= head_end(s.h)) s = sorted_step(s.h + 1, head_end(s.h), 0);
-    return s;
-}
 
 bool ends_block(sorted_step s) { return s.k0 + DEEP >= p.dk4; }
 
 sorted_step after(sorted_step s)
 {
-    if (s.h >= p.heads) return s;
-    if (!ends_block(s)) return sorted_step(s.h, s.at, s.k0 + DEEP);
-    return skip_empty(sorted_step(s.h, s.at + BLOCK, 0));
+    return ends_block(s) ? sorted_step(s.block + 1, 0) : sorted_step(s.block, s.k0 + DEEP);
 }
 
-// Four invocations load a query, every fourth quad; past the end of the list its last one.
-void load_step(readout_tile t, sorted_step s, uint lane, inout uvec4 x[2])
-{
-    if (s.h >= p.heads) return;
-    const uint i = order[min(s.at + (lane >> 2), head_end(s.h) - 1)];
-    const uint from = t.q + (t.query + i) * p.q_row;
-    [[unroll]] for (uint e = 0; e < 2; e++)
-        x[e] = LOAD_RAW(q, READOUT_Q, from + min(s.k0 + (lane & 3) + e * 4, p.dk4 - 1));
-}
+// What an invocation has of the next step: one quad of each of its rows, which DEEP invocations
+// share.
+struct rows_ahead {
+    uvec4 q[LOADS];               // as they lie in memory
+    uint q_at[LOADS], z_at[LOADS]; // quads at which the row and its head's z lie
+    float part[LOADS];            // of phi(q)^T z so far
+};
 
-// Keeps phi of what was loaded in one side of the tile, and this invocation's part of phi(q)^T z.
-void keep_step(readout_tile t, sorted_step s, uint side, uint lane, uvec4 x[2], inout float part)
+uint row_of(uint lane, uint e) { return e * (128 / DEEP) + lane / DEEP; }
+
+// Units lie in the tile in another order for every quad of features, so that the writes of a quad's
+// four features meet different banks.
+uint swizzled(uint unit, uint quad) { return unit ^ (quad * (4 / DEEP)); }
+
+// Rows that are none load the first query.
+void load_step(readout_tile t, sorted_step s, uint lane, inout rows_ahead a)
 {
-    if (s.h >= p.heads) return;
-    const uint z_at = t.state + s.h * block_quads() + p.dk4 * 4 * p.dv4;
-    if (s.k0 == 0) part = 0;
-    [[unroll]] for (uint e = 0; e < 2; e++) {
-        const uint quad = (lane & 3) + e * 4;
-        const bool inside = s.k0 + quad < p.dk4;
-        const vec4 z = LOAD(state, READOUT_S, z_at + min(s.k0 + quad, p.dk4 - 1));
-        const vec4 phi = feature_map(feature_kind, from_raw(q_type, x[e]));
-        q_tile[(side * BLOCK + (lane >> 2)) * PITCH + quad] = inside ? phi : vec4(0);
-        part += inside ? dot(phi, z) : 0.0;
+    const uint quad = min(s.k0 + lane % DEEP, p.dk4 - 1);
+    [[unroll]] for (uint e = 0; e < LOADS; e++) {
+        if (s.k0 == 0) {
+            const uint row = s.block * BLOCK + row_of(lane, e), i = listed(row);
+            const uint h = min(unit_head[row / UNIT], p.heads - 1);
+            a.q_at[e] = t.q + (t.query + (i == NO_QUERY ? 0 : i)) * p.q_row;
+            a.z_at[e] = t.state + h * block_quads() + p.dk4 * 4 * p.dv4;
+        }
+        a.q[e] = LOAD_RAW(q, READOUT_Q, a.q_at[e] + quad);
     }
-    parts[side * BLOCK * 4 + lane] = part;
+}
+
+// Keeps phi of what was loaded in the tile, and this invocation's parts of phi(q)^T z.
+void keep_step(sorted_step s, uint lane, inout rows_ahead a)
+{
+    const uint own = lane % DEEP, quad = s.k0 + own;
+    [[unroll]] for (uint e = 0; e < LOADS; e++) {
+        const uint row = row_of(lane, e);
+        const uint to = own * BLOCK + swizzled(row / UNIT, own) * 2 + row / 4 % 2;
+        const vec4 z = LOAD(state, READOUT_S, a.z_at[e] + min(quad, p.dk4 - 1));
+        const vec4 phi = feature_map(feature_kind, from_raw(q_type, a.q[e]));
+        [[unroll]] for (uint f = 0; f < 4; f++) q_tile[to + f * (BLOCK / 4)][row % 4] = phi[f];
+        a.part[e] = (s.k0 == 0 ? 0.0 : a.part[e]) + (quad < p.dk4 ? dot(phi, z) : 0.0);
+        if (ends_block(s)) parts[row * DEEP + own] = a.part[e];
+    }
 }

@@ -6,7 +6,8 @@
 
 enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP, TILE_FILL = TILE_DEEP };
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
-enum { SORTED_HEADS = 64, SORTED_QUERIES = 128 }; /* heads at most; queries of a tile at least */
+/* Of the sorted form: heads at most, queries of a tile at least, rows of a unit and of a block. */
+enum { SORTED_HEADS = 64, SORTED_QUERIES = 128, SORTED_UNIT = 8, SORTED_ROWS = 64 };
 
 struct readout_tiles {
     uint64_t queries, rows, columns, heads; /* queries a tile; tiles of rows and of columns */
@@ -47,14 +48,24 @@ static uint64_t readout_items(const struct op_call *call, const struct op_candid
            t.columns;
 }
 
+/* Those of the sorted form: its list, and each block's features. */
+static uint64_t sorted_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct readout_params *p = &call->params.readout;
+    uint64_t rows = candidate->tiles[TILE_QUERIES] + (uint64_t)p->heads * SORTED_UNIT;
+    uint64_t routes = candidate->tiles[TILE_QUERIES] / SORTED_QUERIES * p->heads * (p->dk4 + 1);
+    return routes + rows + size_div_up(rows, SORTED_ROWS) * (2 * (uint64_t)p->dk4 + 1);
+}
+
 /* Those of the lane and row forms, which list a tile's queries by head and answer them list by
- * list; the others go through heads and features once. */
+ * list; the tile goes through heads and features once. */
 static uint64_t readout_iterations(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct readout_params *p = &call->params.readout;
     const uint32_t *tiles = candidate->tiles, *options = call->options, lanes = candidate->group;
     if (!(candidate->need & NEED_SHUFFLE))
-        return (uint64_t)p->heads * (p->dk4 + 2);
+        return tiles[TILE_QUERIES] ? sorted_iterations(call, candidate)
+                                   : (uint64_t)p->heads * (p->dk4 + 2);
     uint64_t rows = size_div_up(tiles[TILE_QUERIES], lanes);
     uint64_t lists = options[OPTION_ROUTING] == ROUTING_TOP1 ? p->heads : 1;
     uint64_t heads = options[OPTION_ROUTING] == ROUTING_SOFT ? p->heads : 1;

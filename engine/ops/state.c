@@ -5,7 +5,7 @@
 
 enum { TILE_QUADS, TILE_STEP, TILE_LANES, TILE_LEVELS };
 /* Of the shared memory form: quads of features and of columns, segments at a time. */
-enum { BLOCK_QUADS = 16, BLOCK_SEGMENTS = 16 };
+enum { BLOCK_QUADS = 16, BLOCK_SEGMENTS = 8 };
 
 /* Heads of one call. */
 static uint64_t state_heads(const struct op_call *call)
