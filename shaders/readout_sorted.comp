@@ -20,7 +20,7 @@ TENSOR_IN(state, READOUT_S)
 
 const uint UNIT = 8;                   // rows of an invocation
 const uint BLOCK = 8 * UNIT;           // rows
-const uint DEEP = 2;                   // quads of features of a step
+const uint DEEP = 4;                   // quads of features of a step
 const uint LOADS = BLOCK * DEEP / 128; // of them an invocation loads
 shared vec4 q_tile[DEEP * BLOCK];      // by feature
 shared float parts[DEEP * BLOCK];      // of phi(q)^T z: DEEP of each row
