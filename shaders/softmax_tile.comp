@@ -1,112 +1,150 @@
 #version 450
 // y_i = softmax(scale q_i k^T) v over valid keys, online: keys come in blocks of 32, the running
-// maximum and sum rescale what is there. GPU form: 128 invocations make 32 queries x 64 columns.
+// maximum and sum rescale what is there. GPU form: 128 invocations make 8 * ROWS queries x 64
+// columns. What goes through shared memory at a time gets smaller as ROWS grows.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "softmax.glsl"
 
 layout(local_size_x = 128) in;
+layout(constant_id = ID_TILE + 0) const uint ROWS = 4; // or 8: queries of an invocation
 TENSOR_IN(q, SOFTMAX_Q)
 TENSOR_IN(k, SOFTMAX_K)
 TENSOR_IN(v, SOFTMAX_V)
-const uint PITCH = 9;
-shared vec4 tile[32 * 16];           // 16 features of q, then of k, transposed; then rows of v
-shared float weights[32 * 33];       // scores, then their exponentials, [query][key]
-shared float row_max[32], row_sum[32], row_scale[32];
-shared float parts[128]; // maxima, then sums, of a fourth of a query's keys
+const uint QUERIES = 8 * ROWS, KEYS = 32;
+const uint FEATURES = 16 / ROWS; // quads of q and k at a time
+const uint VALUES = 128 / ROWS;  // rows of v at a time: all or half
+const uint Q_PITCH = QUERIES / 4 + 1, K_PITCH = KEYS / 4 + 1;
+const uint K_TILE = FEATURES * 4 * Q_PITCH; // where k begins
+const uint PARTS = 128 / QUERIES;           // invocations of a query's exponentials
+const uint PART = KEYS / PARTS / 4;         // quads of keys
+const uint OWN = ROWS / 2;                  // keys of an invocation's scores
+shared vec4 tile[16 * VALUES];          // features of q, then of k, transposed; then rows of v
+shared vec4 weights[QUERIES * K_PITCH]; // scores, then their exponentials, by query
+shared float row_max[QUERIES], row_sum[QUERIES], row_scale[QUERIES];
+shared float parts[128]; // maxima, then sums, of a part of a query's keys
 
-// weights[query][key] = scale * q k^T for 32 x 32 of them; an invocation makes 4 x 2.
-void score(softmax_tile t, uint lane)
+// Quads of features from c on of the tile's queries and keys.
+void keep_features(softmax_tile t, uint c, uint lane)
 {
-    const uint row = lane >> 2, quad = lane & 3, keys = lane & 15, queries = lane >> 4;
-    vec4 low = vec4(0), high = vec4(0);
-    for (uint c = 0; c < p.dk4; c += 4) {
-        vec4 x = vec4(0), z = vec4(0);
-        if (c + quad < p.dk4) {
-            x = LOAD(q, SOFTMAX_Q, t.q + min(t.query + row, t.query_end - 1) * p.q_row + c + quad);
-            z = LOAD(k, SOFTMAX_K, t.k + min(t.key + row, t.key_end - 1) * p.k_row + c + quad);
-        }
-        [[unroll]] for (uint e = 0; e < 4; e++) {
-            tile[(quad * 4 + e) * PITCH + (row >> 2)][row & 3] = x[e];
-            tile[(16 + quad * 4 + e) * PITCH + (row >> 2)][row & 3] = z[e];
-        }
-        barrier();
-        [[unroll]] for (uint f = 0; f < 16; f++) {
-            const vec4 a = tile[f * PITCH + queries], b = tile[(16 + f) * PITCH + (keys >> 1)];
-            low += a * b[(keys & 1) * 2];
-            high += a * b[(keys & 1) * 2 + 1];
-        }
-        barrier();
-    }
-    [[unroll]] for (uint r = 0; r < 4; r++) {
-        const uint at = (queries * 4 + r) * 33 + keys * 2;
-        weights[at] = t.key + keys * 2 < t.key_end ? low[r] * p.scale : NEVER;
-        weights[at + 1] = t.key + keys * 2 + 1 < t.key_end ? high[r] * p.scale : NEVER;
+    const uint row = lane / FEATURES, quad = lane % FEATURES;
+    const bool inside = c + quad < p.dk4;
+    vec4 x = vec4(0), z = vec4(0);
+    if (inside)
+        x = LOAD(q, SOFTMAX_Q, t.q + min(t.query + row, t.query_end - 1) * p.q_row + c + quad);
+    if (inside && row < KEYS)
+        z = LOAD(k, SOFTMAX_K, t.k + min(t.key + row, t.key_end - 1) * p.k_row + c + quad);
+    [[unroll]] for (uint e = 0; e < 4; e++) {
+        const uint feature = quad * 4 + e;
+        tile[feature * Q_PITCH + (row >> 2)][row & 3] = x[e];
+        if (row < KEYS) tile[K_TILE + feature * K_PITCH + (row >> 2)][row & 3] = z[e];
     }
 }
 
-// Four invocations a query, eight keys each: new maximum, exponentials, and what the sums so far
-// are scaled by.
+// weights = scale * q k^T; an invocation makes 4 queries x OWN keys.
+void score(softmax_tile t, uint lane)
+{
+    const uint first = lane % (KEYS / OWN) * OWN, queries = lane / (KEYS / OWN);
+    vec4 sum[OWN];
+    [[unroll]] for (uint i = 0; i < OWN; i++) sum[i] = vec4(0);
+    for (uint c = 0; c < p.dk4; c += FEATURES) {
+        keep_features(t, c, lane);
+        barrier();
+        [[unroll]] for (uint f = 0; f < FEATURES * 4; f++) {
+            const vec4 a = tile[f * Q_PITCH + queries];
+            const vec4 b = tile[K_TILE + f * K_PITCH + first / 4];
+            [[unroll]] for (uint i = 0; i < OWN; i++) sum[i] += a * b[first % 4 + i];
+        }
+        barrier();
+    }
+    [[unroll]] for (uint i = 0; i < OWN; i++)
+        [[unroll]] for (uint r = 0; r < 4; r++)
+            weights[(queries * 4 + r) * K_PITCH + first / 4][first % 4 + i] =
+                t.key + first + i < t.key_end ? sum[i][r] * p.scale : NEVER;
+}
+
+float highest(vec4 x) { return max(max(x.x, x.y), max(x.z, x.w)); }
+
+// PARTS invocations a query: new maximum, exponentials, and what the sums so far are scaled by.
 void exponentials(uint lane)
 {
-    const uint row = lane >> 2, first = row * 33 + (lane & 3) * 8, at = row * 4;
-    float score[8], top = row_max[row], sum = 0;
-    [[unroll]] for (uint j = 0; j < 8; j++) {
-        score[j] = weights[first + j];
-        top = max(top, score[j]);
+    const uint row = lane / PARTS, first = row * K_PITCH + lane % PARTS * PART, at = row * PARTS;
+    vec4 scores[PART];
+    float top = row_max[row], sum = 0;
+    [[unroll]] for (uint j = 0; j < PART; j++) {
+        scores[j] = weights[first + j];
+        top = max(top, highest(scores[j]));
     }
     parts[lane] = top;
     barrier();
-    top = max(max(parts[at], parts[at + 1]), max(parts[at + 2], parts[at + 3]));
+    [[unroll]] for (uint i = 0; i < PARTS; i++) top = max(top, parts[at + i]);
     barrier();
-    [[unroll]] for (uint j = 0; j < 8; j++) {
-        const float e = score[j] > NEVER ? exp(score[j] - top) : 0.0;
+    [[unroll]] for (uint j = 0; j < PART; j++) {
+        const vec4 e = mix(vec4(0), exp(scores[j] - top), greaterThan(scores[j], vec4(NEVER)));
         weights[first + j] = e;
-        sum += e;
+        sum += e.x + e.y + e.z + e.w;
     }
     parts[lane] = sum;
     barrier();
-    if ((lane & 3) != 0) return;
+    if (lane % PARTS != 0) return;
     row_scale[row] = exp(row_max[row] - top);
-    row_sum[row] = row_sum[row] * row_scale[row] +
-        (parts[at] + parts[at + 1] + parts[at + 2] + parts[at + 3]);
+    [[unroll]] for (uint i = 1; i < PARTS; i++) sum += parts[at + i];
+    row_sum[row] = row_sum[row] * row_scale[row] + sum;
     row_max[row] = top;
+}
+
+// Rows of v from the block's key j0 on.
+void keep_values(softmax_tile t, uint j0, uint lane)
+{
+    const uint quad = min(t.column + (lane & 15), p.dv4 - 1);
+    [[unroll]] for (uint i = 0; i < VALUES / 8; i++) {
+        const uint key = min(t.key + j0 + i * 8 + (lane >> 4), t.key_end - 1);
+        tile[i * 128 + lane] = LOAD(v, SOFTMAX_V, t.v + key * p.v_row + quad);
+    }
+}
+
+void add_values(uint j0, uint lane, inout vec4 sum[ROWS])
+{
+    [[unroll]] for (uint j = 0; j < VALUES; j += 4) {
+        vec4 x[4];
+        [[unroll]] for (uint e = 0; e < 4; e++) x[e] = tile[(j + e) * 16 + (lane & 15)];
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            const vec4 weight = weights[((lane >> 4) * ROWS + r) * K_PITCH + (j0 + j) / 4];
+            [[unroll]] for (uint e = 0; e < 4; e++) sum[r] += weight[e] * x[e];
+        }
+    }
 }
 
 void main()
 {
     BEGIN_ITEM(item);
-    softmax_tile t = softmax_locate(item, 32, 16);
-    const uint lane = gl_LocalInvocationIndex, column = lane & 15, block = lane >> 4;
-    if (lane < 32) {
-        row_max[lane] = NEVER;
-        row_sum[lane] = 0;
-    }
-    vec4 sum[4];
-    [[unroll]] for (uint r = 0; r < 4; r++) sum[r] = vec4(0);
-    for (; next_keys(t); t.key += 32) {
+    softmax_tile t = softmax_locate(item, QUERIES, 16);
+    const uint lane = gl_LocalInvocationIndex, block = (lane >> 4) * ROWS;
+    const uint column = t.column + (lane & 15);
+    if (lane < QUERIES) row_max[lane] = NEVER, row_sum[lane] = 0;
+    vec4 sum[ROWS];
+    [[unroll]] for (uint r = 0; r < ROWS; r++) sum[r] = vec4(0);
+    for (; next_keys(t); t.key += KEYS) {
         score(t, lane);
         barrier();
-        [[unroll]] for (uint i = 0; i < 4; i++) {
-            const uint at = lane + i * 128, key = min(t.key + (at >> 4), t.key_end - 1);
-            const uint quad = min(t.column + column, p.dv4 - 1);
-            tile[at] = LOAD(v, SOFTMAX_V, t.v + key * p.v_row + quad);
-        }
+        keep_values(t, 0, lane);
         exponentials(lane);
         barrier();
-        [[unroll]] for (uint r = 0; r < 4; r++) sum[r] *= row_scale[block * 4 + r];
-        [[unroll]] for (uint j = 0; j < 32; j++) {
-            const vec4 x = tile[j * 16 + column];
-            [[unroll]] for (uint r = 0; r < 4; r++) sum[r] += weights[(block * 4 + r) * 33 + j] * x;
+        [[unroll]] for (uint r = 0; r < ROWS; r++) sum[r] *= row_scale[block + r];
+        add_values(0, lane, sum);
+        if (VALUES < KEYS) {
+            barrier();
+            keep_values(t, VALUES, lane);
+            barrier();
+            add_values(VALUES, lane, sum);
         }
         barrier();
     }
     barrier();
-    [[unroll]] for (uint r = 0; r < 4; r++) {
-        const uint i = t.query + block * 4 + r;
-        if (i >= t.query_end || t.column + column >= p.dv4) continue;
-        const vec4 x = i < t.valid ? sum[r] / row_sum[block * 4 + r] : vec4(0);
-        STORE(y, SOFTMAX_Y, t.y + i * p.y_row + t.column + column, x);
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        const uint i = t.query + block + r;
+        const vec4 x = i < t.valid ? sum[r] / row_sum[block + r] : vec4(0);
+        if (i < t.query_end && column < p.dv4) STORE(y, SOFTMAX_Y, t.y + i * p.y_row + column, x);
     }
-    if (lane < 32) store_weights(t, t.query + lane, row_max[lane], row_sum[lane]);
+    if (lane < QUERIES) store_weights(t, t.query + lane, row_max[lane], row_sum[lane]);
 }

@@ -141,7 +141,7 @@ START_TEST(shared_memory_is_told)
         {SHADER_linear_tile, 128, 0, (16 * 17 + 16 * 16) * 16},
         {SHADER_norm, 64, 0, 64 * 4},
         {SHADER_norm, 128, 0, 128 * 4},
-        {SHADER_state_tile, 128, 0, 4 * 16 * 16 * 16},
+        {SHADER_state_tile, 128, 0, 2 * 16 * 16 * 16},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         uint32_t values[GPU_MAX_CONSTANTS] = {rows[i].group}, bytes;

@@ -4,7 +4,7 @@
 #include "ops/span.h"
 
 enum { TILE_ROWS, TILE_QUADS, TILE_KEYS };
-enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16, BLOCK_KEYS = 32 }; /* of the shared memory form */
+enum { BLOCK_ROWS = 8, BLOCK_QUADS = 16, BLOCK_KEYS = 32 }; /* of the shared memory form */
 
 static bool is_lane(const struct op_candidate *candidate)
 {
@@ -13,7 +13,7 @@ static bool is_lane(const struct op_candidate *candidate)
 
 static uint64_t tile_queries(const struct op_candidate *candidate)
 {
-    return is_lane(candidate) ? candidate->group * candidate->tiles[TILE_ROWS] : BLOCK_QUERIES;
+    return candidate->tiles[TILE_ROWS] * (is_lane(candidate) ? candidate->group : BLOCK_ROWS);
 }
 
 static uint64_t column_tiles(const struct op_call *call, const struct op_candidate *candidate)
@@ -145,8 +145,10 @@ static const struct op_candidate candidates[] = {
      {4, 1, 4},
      NULL},
     {"lane4", SHADER_softmax_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 2, 4}, NULL},
-    {"tile_few", SHADER_softmax_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
-    {"tile", SHADER_softmax_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
+    {"tile_few", SHADER_softmax_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {4}, NULL},
+    {"tile", SHADER_softmax_tile, NEED_NOTHING, CLASS_ANY, 128, {4}, NULL},
+    /* Twice the queries: fewer loads from shared memory, for fewer workgroups. */
+    {"tile_rows8", SHADER_softmax_tile, NEED_NOTHING, CLASS_TUNED, 128, {8}, NULL},
 };
 
 const struct op op_softmax = {
