@@ -22,8 +22,8 @@ struct rows_ahead {
 
 uint row_of(uint lane, uint e) { return e * (128 / DEEP) + lane / DEEP; }
 
-// Units lie in the tile in another order for every quad of features, so that the writes of a quad's
-// four features meet different banks.
+// Units lie in the tile in another order for every quad of features, so that invocations that write
+// the same feature of different quads meet different banks.
 uint swizzled(uint unit, uint quad) { return unit ^ (quad * (4 / DEEP)); }
 
 // Rows that are none load the first query.

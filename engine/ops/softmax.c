@@ -145,10 +145,10 @@ static const struct op_candidate candidates[] = {
      {4, 1, 4},
      NULL},
     {"lane4", SHADER_softmax_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 2, 4}, NULL},
-    {"tile_few", SHADER_softmax_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {4}, NULL},
-    {"tile", SHADER_softmax_tile, NEED_NOTHING, CLASS_ANY, 128, {4}, NULL},
     /* Twice the queries: fewer loads from shared memory, for fewer workgroups. */
     {"tile_rows8", SHADER_softmax_tile, NEED_NOTHING, CLASS_TUNED, 128, {8}, NULL},
+    {"tile_few", SHADER_softmax_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {4}, NULL},
+    {"tile", SHADER_softmax_tile, NEED_NOTHING, CLASS_ANY, 128, {4}, NULL},
 };
 
 const struct op op_softmax = {

@@ -143,7 +143,8 @@ static void state_span(const struct gpu_dispatch *dispatch, uint32_t index, uint
 }
 
 /* Of several heads rates are not known: that of a stretch's one segment is the largest. The lane
- * form goes round once for STEP segments, and once for each row of a segment but the first. */
+ * form goes round once for STEP segments, and once for each row of a segment but the first; the
+ * shared memory form once for each two rows of BLOCK_SEGMENTS, and may for each of these. */
 static uint64_t state_iterations(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct state_params *p = &call->params.state;
@@ -156,7 +157,7 @@ static uint64_t state_iterations(const struct op_call *call, const struct op_can
     if (call->options[OPTION_HEADS])
         return lane ? rows : size_div_up(rows, step) + rows;
     uint64_t segments = size_div_up(rows, rate), steps = size_div_up(segments, step);
-    return lane ? steps + rows - segments : steps * (rate + 2);
+    return lane ? steps + rows - segments : steps * (rate + 2 + step);
 }
 
 /* One lane-wide column tile where that is all there is. */
