@@ -16,6 +16,7 @@
     ROW(gpu_room) \
     ROW(gpu_reflect) \
     ROW(gpu_record) \
+    ROW(foreign) \
     ROW(gpu_pieces) \
     ROW(submit) \
     ROW(rate) \

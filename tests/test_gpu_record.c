@@ -233,53 +233,6 @@ START_TEST(barrier_serves_all_that_is_before_it)
 }
 END_TEST
 
-/* ---- buffers that others own between runs ---- */
-
-static struct {
-    PFN_vkCmdPipelineBarrier place;
-    char log[16]; /* a buffer's name: upper case where it is taken over, lower case: given back */
-} ownership;
-
-/* The device need not know the foreign family: what passes to and from it is only noted. */
-static VKAPI_ATTR void VKAPI_CALL
-note_owner(VkCommandBuffer command, VkPipelineStageFlags from, VkPipelineStageFlags to,
-           VkDependencyFlags flags, uint32_t memory_count, const VkMemoryBarrier *memory,
-           uint32_t count, const VkBufferMemoryBarrier *buffers, uint32_t image_count,
-           const VkImageMemoryBarrier *images)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        bool taken = buffers[i].srcQueueFamilyIndex == VK_QUEUE_FAMILY_FOREIGN_EXT;
-        char *end = ownership.log + strlen(ownership.log);
-        ck_assert_uint_eq(taken ? buffers[i].dstQueueFamilyIndex : buffers[i].srcQueueFamilyIndex,
-                          test_device->family);
-        ck_assert(taken || buffers[i].dstQueueFamilyIndex == VK_QUEUE_FAMILY_FOREIGN_EXT);
-        *end = (char)((taken ? 'A' : 'a') + (buffers[i].buffer == c->handle));
-    }
-    if (memory_count)
-        ownership.place(command, from, to, flags, memory_count, memory, 0, NULL, image_count,
-                        images);
-}
-
-START_TEST(foreign_buffers_are_taken_over_and_given_back)
-{
-    ownership.place = test_device->vk.vkCmdPipelineBarrier;
-    test_device->vk.vkCmdPipelineBarrier = note_owner;
-    a->foreign = c->foreign = true;
-    struct gpu_commands *commands = open_commands(false);
-    record(commands, a, 0, b, 0, SIZE);
-    ck_assert_str_eq(ownership.log, "A");
-    record(commands, b, 0, c, 0, SIZE);
-    ck_assert_ok(gpu_commands_copy(commands, a, 0, b, 0, 64));
-    ck_assert_str_eq(ownership.log, "AB");
-    finish_commands(commands);
-    ck_assert_str_eq(ownership.log, "ABab");
-    c->mapped = NULL; /* so that it is read through a staging buffer */
-    check_counting(c, 0, SIZE, 4);
-    ck_assert_str_eq(ownership.log, "ABabBb");
-    test_device->vk.vkCmdPipelineBarrier = ownership.place;
-}
-END_TEST
-
 /* ---- refusals ---- */
 
 START_TEST(wrong_bindings_are_refused)
@@ -390,7 +343,6 @@ Suite *gpu_record_suite(void)
     tcase_add_test(tests, callers_command_buffer_is_used);
     tcase_add_loop_test(tests, barriers_are_where_needed, 0, ARRAY_SIZE(orders));
     tcase_add_test(tests, barrier_serves_all_that_is_before_it);
-    tcase_add_test(tests, foreign_buffers_are_taken_over_and_given_back);
     tcase_add_test(tests, wrong_bindings_are_refused);
     tcase_add_test(tests, time_is_measured);
     tcase_add_test(tests, queue_without_timestamps_says_so);

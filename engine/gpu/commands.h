@@ -21,6 +21,12 @@ struct gpu_touch {
     uint32_t access; /* enum gpu_access bits */
 };
 
+/* A foreign buffer that a list takes over, and the part that does. */
+struct gpu_foreign {
+    VkBuffer buffer;
+    uint32_t part;
+};
+
 /* A command buffer of the list: the least that is submitted. */
 struct gpu_part {
     double operations; /* see gpu_dispatch */
@@ -70,7 +76,7 @@ struct gpu_commands {
     struct gpu_run run;
     uint32_t dispatches, barriers;
     struct gpu_array touches; /* struct gpu_touch: since the last barrier */
-    struct gpu_array foreign; /* VkBuffer: taken over, given back at the end */
+    struct gpu_array foreign; /* struct gpu_foreign: taken over, given back at the end */
     struct gpu_array views;   /* of descriptors.c */
     struct gpu_array pools;   /* VkDescriptorPool; the last has `sets_left` */
     uint32_t sets_left;
@@ -82,7 +88,7 @@ struct gpu_commands {
 
 /* ---- submit.c ---- */
 
-/* Waits for what is on its way and forgets the rest. */
+/* Waits for what is on its way and forgets the rest; foreign buffers are given back. */
 void gpu_run_stop(struct gpu_commands *commands);
 
 /* ---- parts.c ---- */
@@ -104,12 +110,39 @@ void gpu_part_add(struct gpu_commands *commands, double operations, bool begins)
 /* Into how many pieces work is to be cut, so that each fits a part. */
 uint64_t gpu_part_pieces(const struct gpu_commands *commands, double operations);
 
-/* ---- hazards.c ---- */
+/* ---- once.c ---- */
 
-/* Takes all of a foreign buffer over, before its first use in a command buffer, or
- * gives it back. */
+/* Work that is recorded, submitted and waited for at once; {0} is empty. */
+struct gpu_once {
+    VkCommandBuffer command;
+    VkFence fence;
+};
+/* After a failure too gpu_once_finish is to be called. */
+status gpu_once_init(struct gpu_device *device, struct gpu_once *once);
+/* Between these two commands are recorded; again and again. */
+status gpu_once_begin(struct gpu_device *device, const struct gpu_once *once);
+status gpu_once_run(struct gpu_device *device, const struct gpu_once *once);
+void gpu_once_finish(struct gpu_device *device, struct gpu_once *once);
+
+/* ---- foreign.c ---- */
+
+/* Takes all of a foreign buffer over or gives it back. */
 void gpu_foreign_pass(struct gpu_device *device, VkCommandBuffer command, VkBuffer buffer,
                       bool taken);
+/* Takes a foreign buffer over, before its first use in a list. */
+status gpu_foreign_take(struct gpu_commands *commands, VkBuffer buffer);
+/* Gives back what the parts before `parts` have taken over. */
+void gpu_foreign_give(const struct gpu_commands *commands, VkCommandBuffer command, uint32_t parts);
+/* The same of a run that was stopped before its last part, which would have done it. */
+status gpu_foreign_give_stopped(const struct gpu_commands *commands);
+
+/* ---- hazards.c ---- */
+
+/* What commands are here, and what they do to memory. */
+#define GPU_STAGES   (VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT)
+#define GPU_WRITES   (VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT)
+#define GPU_ACCESSES (GPU_WRITES | VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT)
+
 /* Places a barrier if one of the touches conflicts with what was recorded since the last one, and
  * remembers them. Empty ranges touch nothing. */
 status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *touches,

@@ -7,35 +7,6 @@
 #define STAGING_BYTES (UINT64_C(16) << 20)
 #define TAKEN_SHARE   16
 
-/* What one copy needs; {0} is empty. */
-struct transfer {
-    VkCommandBuffer command;
-    VkFence fence;
-};
-
-static status transfer_init(struct gpu_device *device, struct transfer *transfer)
-{
-    status result = STATUS_OK;
-    VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                        .commandPool = device->commands,
-                                        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                                        .commandBufferCount = 1};
-    VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    GPU_TRY(device, result,
-            device->vk.vkAllocateCommandBuffers(device->handle, &info, &transfer->command));
-    GPU_TRY(device, result,
-            device->vk.vkCreateFence(device->handle, &fence, NULL, &transfer->fence));
-error:
-    return result;
-}
-
-static void transfer_finish(struct gpu_device *device, struct transfer *transfer)
-{
-    device->vk.vkDestroyFence(device->handle, transfer->fence, NULL);
-    if (transfer->command)
-        device->vk.vkFreeCommandBuffers(device->handle, device->commands, 1, &transfer->command);
-}
-
 /* Makes what earlier submissions wrote visible to the copy, and the copy to the host and to later
  * submissions. */
 static void transfer_barrier(struct gpu_device *device, VkCommandBuffer command,
@@ -56,19 +27,15 @@ static void pass_ends(struct gpu_device *device, VkCommandBuffer command,
             gpu_foreign_pass(device, command, ends[i]->handle, taken);
 }
 
-static status transfer_run(struct gpu_device *device, const struct transfer *transfer,
+static status transfer_run(struct gpu_device *device, const struct gpu_once *once,
                            const struct gpu_buffer *source, const struct gpu_buffer *target,
                            const VkBufferCopy *region)
 {
     const struct gpu_buffer *const ends[] = {source, target};
-    status result = STATUS_OK;
-    VkCommandBuffer command = transfer->command;
-    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                                      .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                           .commandBufferCount = 1,
-                           .pCommandBuffers = &transfer->command};
-    GPU_TRY(device, result, device->vk.vkBeginCommandBuffer(command, &begin));
+    VkCommandBuffer command = once->command;
+    status result = gpu_once_begin(device, once);
+    if (result)
+        return result;
     transfer_barrier(device, command, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
                      VK_PIPELINE_STAGE_TRANSFER_BIT);
     pass_ends(device, command, ends, true);
@@ -76,14 +43,7 @@ static status transfer_run(struct gpu_device *device, const struct transfer *tra
     pass_ends(device, command, ends, false);
     transfer_barrier(device, command, VK_PIPELINE_STAGE_TRANSFER_BIT,
                      VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
-    GPU_TRY(device, result, device->vk.vkEndCommandBuffer(command));
-    GPU_TRY(device, result, gpu_queue_submit(device, 1, &submit, transfer->fence));
-    result = gpu_fence_wait(device, transfer->fence);
-    if (result)
-        return result;
-    GPU_TRY(device, result, device->vk.vkResetFences(device->handle, 1, &transfer->fence));
-error:
-    return result;
+    return gpu_once_run(device, once);
 }
 
 /* Of a new staging buffer. */
@@ -121,7 +81,7 @@ status gpu_staging_copy(struct gpu_buffer *buffer, uint64_t offset, uint8_t *dat
                         enum gpu_direction direction)
 {
     struct gpu_device *device = buffer->device;
-    struct transfer transfer = {0};
+    struct gpu_once once = {0};
     struct gpu_buffer *staging;
     if (!buffer->copies)
         return fail(device->log, STATUS_UNSUPPORTED,
@@ -129,23 +89,23 @@ status gpu_staging_copy(struct gpu_buffer *buffer, uint64_t offset, uint8_t *dat
                     "copies by the host");
     status result = get_staging(device, direction, &staging);
     if (!result)
-        result = transfer_init(device, &transfer);
+        result = gpu_once_init(device, &once);
     for (uint64_t done = 0; done < size && !result;) {
         uint64_t piece = size_min(size - done, staging->size);
         if (direction == GPU_TO_DEVICE) {
             VkBufferCopy region = {0, offset + done, piece};
             result = gpu_buffer_write(staging, 0, data + done, piece);
             if (!result)
-                result = transfer_run(device, &transfer, staging, buffer, &region);
+                result = transfer_run(device, &once, staging, buffer, &region);
         } else {
             VkBufferCopy region = {offset + done, 0, piece};
-            result = transfer_run(device, &transfer, buffer, staging, &region);
+            result = transfer_run(device, &once, buffer, staging, &region);
             if (!result)
                 result = gpu_buffer_read(staging, 0, data + done, piece);
         }
         done += piece;
     }
-    transfer_finish(device, &transfer);
+    gpu_once_finish(device, &once);
     return result;
 }
 

@@ -251,6 +251,11 @@ void gpu_run_stop(struct gpu_commands *commands)
         run->outcome = STATUS_CANCELLED;
     while (run->flights > 0)
         advance(commands);
+    if (run->active && !all_submitted(commands)) {
+        status result = gpu_foreign_give_stopped(commands);
+        if (result && run->outcome == STATUS_CANCELLED)
+            run->outcome = result;
+    }
     run->active = false;
     if (commands->device->pending == commands)
         commands->device->pending = NULL;
