@@ -86,10 +86,10 @@ struct AHardwareBuffer;
 /*
  * An AHardwareBuffer of format BLOB with usage GPU_DATA_BUFFER, without a copy. Other users of it,
  * the host among them, are done before a run and start after it: it is taken over from
- * VK_QUEUE_FAMILY_FOREIGN_EXT where a run or a recording first uses it, and given back at the end.
- * The driver holds a reference until adamra_buffer_destroy: the caller may release its own after
- * the import. ADAMRA_UNSUPPORTED where VK_ANDROID_external_memory_android_hardware_buffer is not
- * there or not enabled.
+ * VK_QUEUE_FAMILY_FOREIGN_EXT where a run or a recording first uses it, and given back at the end,
+ * or where the run is stopped. The driver holds a reference until adamra_buffer_destroy: the caller
+ * may release its own after the import. ADAMRA_UNSUPPORTED where
+ * VK_ANDROID_external_memory_android_hardware_buffer is not there or not enabled.
  */
 ADAMRA_API adamra_status adamra_buffer_import_android(adamra_context *context,
                                                       struct AHardwareBuffer *memory,

@@ -83,7 +83,8 @@ START_TEST(every_kernel_takes_masks)
                       report.worst);
         checked += report.cases > 0;
     }
-    ck_assert_uint_ge(checked, 2);
+    /* With no more than four storage buffers a shader one kernel is left. */
+    ck_assert_uint_ge(checked, test_device->limits.storage_buffers > 4 ? 2 : 1);
 }
 END_TEST
 
