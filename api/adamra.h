@@ -176,7 +176,7 @@ typedef struct adamra_context_params {
                                   * and `user` are the caller's and outlive the context */
     int no_tune;                 /* 1: run the usual kernels, whatever adamra_tune has measured */
     uint32_t compile_threads; /* pipelines are compiled on so many threads, which are the library's
-                               * own and end before the call does; 0: one a processor, at most 8;
+                               * own and end before the call does; at most 8; 0: one a processor;
                                * 1: on the caller's alone, as always with `validate` */
     const char *limits;       /* for tests: "storage_range=65536,groups=8,..." lowers what the
                                * device can do; results stay the same to the bit where the same
@@ -190,7 +190,7 @@ typedef struct adamra_context_params {
  */
 ADAMRA_API adamra_status adamra_context_create(const adamra_context_params *params,
                                                adamra_context **out);
-/* Waits for the device to be idle and frees it; everything made from it must be gone. */
+/* Waits for a device of its own to be idle and frees it; everything made from it must be gone. */
 ADAMRA_API void adamra_context_destroy(adamra_context *context);
 /* What the context runs on. */
 ADAMRA_API adamra_status adamra_context_device(const adamra_context *context,
@@ -224,10 +224,10 @@ ADAMRA_API adamra_status adamra_buffer_read(adamra_buffer *buffer, uint64_t offs
 
 /*
  * Host memory as a buffer, without a copy (VK_EXT_external_memory_host). The memory is the
- * caller's, stays where it is while the buffer lives, and must not be touched by the host during
- * runs. data and bytes: multiples of the device's minImportedHostPointerAlignment, which is a page
- * of the system's with most drivers, and 65536 at most. ADAMRA_UNSUPPORTED where the device has no
- * such import, or not of this memory.
+ * caller's, can be written, stays where it is while the buffer lives, and must not be touched by
+ * the host during runs. data and bytes: multiples of the device's minImportedHostPointerAlignment,
+ * which is a page of the system's with most drivers, and 65536 at most. ADAMRA_UNSUPPORTED where
+ * the device has no such import, or not of this memory.
  */
 ADAMRA_API adamra_status adamra_buffer_import(adamra_context *context, void *data, uint64_t bytes,
                                               adamra_buffer **out);

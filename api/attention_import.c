@@ -52,8 +52,11 @@ static void import_range(struct adamra_attention *attention, const struct host_r
         if (imports[i].buffer && imports[i].buffer->mapped == (uint8_t *)begin &&
             imports[i].buffer->size == end - begin)
             imports[index] = (struct host_import){.buffer = imports[i].buffer, .shared = true};
+    /* Drivers pin inputs as if they were written: of memory that cannot be, such as a mapped file,
+     * some say so only by losing the device. */
     if (!imports[index].buffer &&
-        gpu_buffer_import(device, (void *)begin, end - begin, &imports[index].buffer))
+        (!system_is_writable((void *)begin, end - begin) ||
+         gpu_buffer_import(device, (void *)begin, end - begin, &imports[index].buffer)))
         return;
     imports[index].offset = range->begin - begin;
 }

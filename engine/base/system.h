@@ -10,6 +10,8 @@
 double system_clock_ms(void);
 /* Bytes of a page, by which memory is mapped. */
 size_t system_page_size(void);
+/* Whether all pages of a range can be written; false where that cannot be told. */
+bool system_is_writable(void *begin, size_t size);
 /* Lets other threads have the processor, if any wait for it. */
 void system_yield(void);
 

@@ -28,6 +28,26 @@ void system_yield(void)
     sched_yield();
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Faults pages in as a write would, without changing what is there. */
+bool system_is_writable(void *begin, size_t size)
+{
+#ifdef __linux__
+    int result;
+    do
+        result = madvise(begin, size, MADV_POPULATE_WRITE);
+    while (result && errno == EINTR);
+    return result == 0;
+#else
+    (void)begin;
+    (void)size;
+    return false;
+#endif
+}
+
 static int code(int result)
 {
     return result == 0 ? 0 : errno;

@@ -96,6 +96,20 @@ int system_open(const char *path, enum system_open how)
     return descriptor;
 }
 
+bool system_is_writable(void *begin, size_t size)
+{
+    const DWORD writable = PAGE_READWRITE | PAGE_WRITECOPY | PAGE_EXECUTE_READWRITE;
+    const uint8_t *at = begin, *end = at + size;
+    while (at < end) {
+        MEMORY_BASIC_INFORMATION info;
+        if (!VirtualQuery(at, &info, sizeof(info)) || info.State != MEM_COMMIT ||
+            !(info.Protect & writable) || info.Protect & PAGE_GUARD)
+            return false;
+        at = (const uint8_t *)info.BaseAddress + info.RegionSize;
+    }
+    return true;
+}
+
 int system_map(int descriptor, size_t size, void **memory)
 {
     HANDLE file = (HANDLE)_get_osfhandle(descriptor);
