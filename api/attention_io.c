@@ -172,13 +172,14 @@ static status check_overlap(const struct adamra_attention *attention, const adam
 {
     struct logger *log = &attention->context->log;
     const struct slot *slots = attention->form.slots;
-    if (!io->y.buffer)
+    if (!io->y.buffer || slots[SLOT_Y].rows == 0)
         return STATUS_OK;
     adamra_tensor y = attention_io_tensor(io, SLOT_Y);
     uint64_t begin = y.offset, end = begin + tensor_bytes(&slots[SLOT_Y], &y);
     for (enum slot_index i = 0; i < SLOT_Y; i++) {
         adamra_tensor tensor = attention_io_tensor(io, i);
-        if (!tensor.buffer || tensor.buffer->memory->handle != y.buffer->memory->handle)
+        if (!tensor.buffer || slots[i].rows == 0 ||
+            tensor.buffer->memory->handle != y.buffer->memory->handle)
             continue;
         EXPECT(tensor.offset >= end || tensor.offset + tensor_bytes(&slots[i], &tensor) <= begin,
                "y: expected memory of its own, got bytes that %s has too", slots[i].name);

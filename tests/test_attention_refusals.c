@@ -306,6 +306,32 @@ START_TEST(bad_io_is_named)
 }
 END_TEST
 
+/* No bytes are nobody's: without queries y may lie in k, without keys k in y. */
+START_TEST(empty_tensors_overlap_nothing)
+{
+    adamra_context *context = attention_context();
+    for (uint32_t queries = 0; queries < 3; queries += 2) {
+        adamra_attention *attention;
+        adamra_buffer *buffer;
+        static float numbers[64];
+        adamra_attention_params params = {.kind = "linear",
+                                          .queries = queries,
+                                          .keys = 2 - queries,
+                                          .key_width = 4,
+                                          .value_width = 4};
+        ck_assert_int_eq(adamra_attention_create(context, &params, &attention), ADAMRA_OK);
+        ck_assert_int_eq(adamra_buffer_create(context, 256, &buffer), ADAMRA_OK);
+        adamra_attention_io io = {.q.data = numbers,
+                                  .k = {.buffer = buffer, .offset = queries ? 16 : 0},
+                                  .v.data = numbers,
+                                  .y = {.buffer = buffer, .offset = queries ? 0 : 16}};
+        ck_assert_msg(!adamra_attention_run(attention, &io, NULL), "%s", adamra_error(context));
+        adamra_buffer_destroy(buffer);
+        adamra_attention_destroy(attention);
+    }
+}
+END_TEST
+
 START_TEST(strides_need_whole_quads)
 {
     adamra_context *context = attention_context();
@@ -353,6 +379,7 @@ Suite *attention_refusals_suite(void)
     TCase *refusals = tcase_create("refusals");
     tcase_add_test(refusals, bad_params_are_named);
     tcase_add_test(refusals, bad_io_is_named);
+    tcase_add_test(refusals, empty_tensors_overlap_nothing);
     tcase_add_test(refusals, strides_need_whole_quads);
     tcase_add_test(refusals, route_is_refused_without_top1);
     suite_add_tcase(suite, refusals);

@@ -48,12 +48,9 @@ status gpu_foreign_give_stopped(const struct gpu_commands *commands)
     struct gpu_once once;
     const uint32_t parts = commands->run.next;
     const struct gpu_foreign *taken = commands->foreign.items; /* in the order of their parts */
-    if (commands->foreign.count == 0 || taken[0].part >= parts)
+    if (commands->foreign.count == 0 || taken[0].part >= parts || device->lost)
         return STATUS_OK;
-    status result = gpu_device_check(device);
-    if (result)
-        return result;
-    result = gpu_once_init(device, &once);
+    status result = gpu_once_init(device, &once);
     if (!result)
         result = gpu_once_begin(device, &once);
     if (!result) {

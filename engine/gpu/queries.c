@@ -29,8 +29,8 @@ static status add_pool(struct gpu_commands *commands)
     pool->handle = handle;
     device->vk.vkCmdResetQueryPool(commands->handle, handle, 0, POOL_SIZE);
     if (device->features.unified && !device->max_memory)
-        result =
-            gpu_buffer_make(device, POOL_SIZE * sizeof(uint64_t), GPU_MEMORY_DEVICE, &pool->ticks);
+        result = gpu_buffer_make(device, POOL_SIZE * sizeof(uint64_t), GPU_MEMORY_READBACK,
+                                 &pool->ticks);
 error:
     return result;
 }
