@@ -34,10 +34,12 @@ void platform_catch_interrupt(void (*handler)(int signal))
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
-    /* Time limits of batch systems and closed terminals too. */
+    /* Time limits of batch systems too, and closed terminals unless nohup says otherwise. */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    struct sigaction inherited;
+    if (sigaction(SIGHUP, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 bool platform_is_terminal(FILE *stream)

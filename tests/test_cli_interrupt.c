@@ -1,6 +1,7 @@
 /* Ctrl-C, whenever it comes: exit status 130 means that the output file is as it was. */
 #include "program.h"
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,26 @@ START_TEST(an_interrupt_before_the_run_counts)
 }
 END_TEST
 
+/* As nohup starts it; without, a hangup ends it. */
+START_TEST(a_hangup_that_is_ignored_ends_nothing)
+{
+    static const char *const traps[] = {"", "trap '' HUP;"};
+    struct sigaction own; /* the tests may have been started so themselves */
+    sigaction(SIGHUP, NULL, &own);
+    for (size_t ignored = own.sa_handler == SIG_IGN; ignored < ARRAY_SIZE(traps); ignored++) {
+        char before[64];
+        program_write("out", "old");
+        snprintf(before, sizeof(before), "rm -f in; mkfifo in; %s", traps[ignored]);
+        const struct outcome *outcome = program_run_in(
+            before, "attend in -o out --rates 1,4,32 & pid=$!; exec 3>in; kill -HUP $pid; "
+                    "cat " GOLDEN " >&3; exec 3>&-; wait $pid");
+        ck_assert_msg(outcome->code == (ignored ? 0 : 130), "exit status %d, '%s'", outcome->code,
+                      outcome->errors);
+        ck_assert(is_old("out") == !ignored);
+    }
+}
+END_TEST
+
 /* Which moment a delay hits depends on the machine; what holds does not. */
 START_TEST(at_any_moment_130_leaves_the_file)
 {
@@ -88,6 +109,7 @@ Suite *cli_interrupt_suite(void)
     Suite *suite = suite_create("cli_interrupt");
     TCase *tests = program_case("cli_interrupt", "long");
     tcase_add_test(tests, an_interrupt_before_the_run_counts);
+    tcase_add_test(tests, a_hangup_that_is_ignored_ends_nothing);
     tcase_add_test(tests, at_any_moment_130_leaves_the_file);
     tcase_add_test(tests, an_interrupt_ends_tune);
     suite_add_tcase(suite, tests);
