@@ -112,6 +112,8 @@ uint64_t gpu_part_pieces(const struct gpu_commands *commands, double operations)
 
 /* ---- once.c ---- */
 
+/* A command buffer of the device's pool. */
+status gpu_command_make(struct gpu_device *device, VkCommandBuffer *command);
 /* Work that is recorded, submitted and waited for at once; {0} is empty. */
 struct gpu_once {
     VkCommandBuffer command;

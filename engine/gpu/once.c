@@ -1,17 +1,25 @@
 /* Work that is recorded, submitted and waited for at once. */
 #include "gpu/commands.h"
 
-status gpu_once_init(struct gpu_device *device, struct gpu_once *once)
+status gpu_command_make(struct gpu_device *device, VkCommandBuffer *command)
 {
     status result = STATUS_OK;
     VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                         .commandPool = device->commands,
                                         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                         .commandBufferCount = 1};
+    GPU_TRY(device, result, device->vk.vkAllocateCommandBuffers(device->handle, &info, command));
+error:
+    return result;
+}
+
+status gpu_once_init(struct gpu_device *device, struct gpu_once *once)
+{
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     *once = (struct gpu_once){0};
-    GPU_TRY(device, result,
-            device->vk.vkAllocateCommandBuffers(device->handle, &info, &once->command));
+    status result = gpu_command_make(device, &once->command);
+    if (result)
+        return result;
     GPU_TRY(device, result, device->vk.vkCreateFence(device->handle, &fence, NULL, &once->fence));
 error:
     return result;

@@ -50,17 +50,15 @@ static status begin_part(struct gpu_commands *commands)
 {
     struct gpu_device *device = commands->device;
     status result = STATUS_OK;
-    VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                        .commandPool = device->commands,
-                                        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                                        .commandBufferCount = 1};
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     struct gpu_part *part = gpu_array_add(device->log, &commands->parts, sizeof(*part));
     VkCommandBuffer *handle =
         part ? gpu_array_add(device->log, &commands->handles, sizeof(VkCommandBuffer)) : NULL;
     if (!handle)
         return STATUS_OUT_OF_HOST_MEMORY;
-    GPU_TRY(device, result, device->vk.vkAllocateCommandBuffers(device->handle, &info, handle));
+    result = gpu_command_make(device, handle);
+    if (result)
+        return result;
     commands->handle = *handle;
     GPU_TRY(device, result, device->vk.vkBeginCommandBuffer(commands->handle, &begin));
     result = gpu_queries_stamp(commands, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, &part->first_query);
