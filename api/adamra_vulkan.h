@@ -20,7 +20,9 @@ extern "C" {
  * and storageBuffer16BitAccess, VK_EXT_external_memory_host, VK_EXT_memory_budget, on Android
  * VK_ANDROID_external_memory_android_hardware_buffer (with VK_EXT_queue_family_foreign),
  * VK_NV_cooperative_matrix, VK_KHR_cooperative_matrix, VK_KHR_vulkan_memory_model,
- * VK_EXT_subgroup_size_control, and where the device lists it VK_KHR_portability_subset.
+ * VK_EXT_subgroup_size_control, where the device lists it VK_KHR_portability_subset, and on
+ * software devices shaderInt64, which is the caller's to enable (VkDeviceCreateInfo.
+ * pEnabledFeatures, or a VkPhysicalDeviceFeatures2 in the chain).
  * All of it outlives the context, which destroys none of it. Where pipelines are compiled on
  * several threads (compile_threads), a debug messenger of the instance's may be called on any of
  * them.
@@ -61,10 +63,11 @@ typedef struct adamra_vulkan_features {
 /*
  * Asks the device what there is of the above.
  * get_instance_proc_addr: NULL: the system's loader
- * next: the caller's own chain, appended; may be NULL. In a VkPhysicalDeviceVulkan11Features,
- * VkPhysicalDeviceVulkan12Features or VkPhysicalDeviceVulkan13Features there, the features that
- * adamra uses are switched on, what else it asks for stays, and the struct for the same feature is
- * not among ours, since Vulkan forbids that. The structs above themselves must not be in it.
+ * next: the caller's own chain, appended; may be NULL. In a VkPhysicalDeviceFeatures2,
+ * VkPhysicalDeviceVulkan11Features, VkPhysicalDeviceVulkan12Features or
+ * VkPhysicalDeviceVulkan13Features there, the features that adamra uses are switched on, what else
+ * it asks for stays, and the struct for the same feature is not among ours, since Vulkan forbids
+ * that. The structs above themselves must not be in it.
  */
 ADAMRA_API adamra_status adamra_vulkan_get_features(
     PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,

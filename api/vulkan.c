@@ -31,11 +31,15 @@ static void merge_link(VkBaseOutStructure *link, struct gpu_enable *ours)
 {
     union {
         VkBaseOutStructure *base;
+        VkPhysicalDeviceFeatures2 *core;
         VkPhysicalDeviceVulkan11Features *vulkan11;
         VkPhysicalDeviceVulkan12Features *vulkan12;
         VkPhysicalDeviceVulkan13Features *vulkan13;
     } theirs = {.base = link};
     switch ((uint32_t)link->sType) {
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2:
+        theirs.core->features.shaderInt64 |= ours->core.shaderInt64;
+        break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES:
         theirs.vulkan11->storageBuffer16BitAccess |= ours->storage16.storageBuffer16BitAccess;
         ours->storage16.sType = 0;

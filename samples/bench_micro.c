@@ -95,12 +95,12 @@ static status record_kernel(const struct copy *copy, struct gpu_commands *comman
 
 static status record_storage_copy(const struct copy *copy, struct gpu_commands *commands)
 {
-    return record_kernel(copy, commands, SHADER_bench_copy);
+    return record_kernel(copy, commands, SHADER_bench);
 }
 
 static status record_texel_copy(const struct copy *copy, struct gpu_commands *commands)
 {
-    return record_kernel(copy, commands, SHADER_bench_copy_texel);
+    return record_kernel(copy, commands, SHADER_bench_texel);
 }
 
 static status time_copies(const struct copy *copy, double *gbytes_per_s)
@@ -172,19 +172,20 @@ static status time_rounds(struct gpu_device *device, struct gpu_dispatch *dispat
 static status measure_rate(struct gpu_device *device, enum gpu_shader shader, double *gflops)
 {
     struct cut cut = device_cut(device);
-    const uint32_t constants[] = {[ID_GROUP] = cut.group};
+    const uint32_t constants[] = {[ID_GROUP] = cut.group, [ID_TILE] = 1, [ID_TILE + 1] = 1};
     const uint64_t invocations = (uint64_t)cut.group * cut.mad_items;
     const double operations = 2.0 * 2 * BENCH_CHAINS * BENCH_STEPS * (double)invocations;
     uint64_t bytes = invocations * 2 * sizeof(float);
     struct gpu_buffer *sums = NULL;
-    struct gpu_dispatch dispatch = {.label = "mad", .items = cut.mad_items, .binding_count = 1};
+    struct gpu_dispatch dispatch = {.label = "mad", .items = cut.mad_items, .binding_count = 2};
     double ms = 0, rate = 0, last = 0;
     status result =
         gpu_pipeline_get(device, shader, constants, ARRAY_SIZE(constants), &dispatch.pipeline);
     if (result == STATUS_OK) {
         result = gpu_buffer_create(device, bytes, GPU_MEMORY_DEVICE, &sums);
     }
-    dispatch.bindings[BENCH_SUMS] = (struct gpu_binding){.buffer = sums, .size = bytes};
+    dispatch.bindings[BENCH_SOURCE] = dispatch.bindings[BENCH_TARGET] =
+        (struct gpu_binding){.buffer = sums, .size = bytes, .format = GPU_RGBA32F};
     const uint64_t most = size_min(MOST_ROUNDS, device->limits.loop_iterations);
     for (uint32_t rounds = 1; rounds <= most && result == STATUS_OK; rounds *= 4) {
         if (ms > MOST_MS || (ms > LEAST_MS && rate < BETTER * last)) {
@@ -203,10 +204,10 @@ status micro_measure(struct gpu_device *device, struct device_rates *rates)
 {
     status result = measure_copies(device, &rates->copy_gbytes_per_s);
     if (result == STATUS_OK) {
-        result = measure_rate(device, SHADER_bench_mad, &rates->f32_gflops);
+        result = measure_rate(device, SHADER_bench, &rates->f32_gflops);
     }
     if (result == STATUS_OK && device->features.float16) {
-        result = measure_rate(device, SHADER_bench_mad_half, &rates->f16_gflops);
+        result = measure_rate(device, SHADER_bench_half, &rates->f16_gflops);
     }
     return result;
 }

@@ -267,12 +267,11 @@ struct repack_params {
     uint src_start, src_row, dst_start, dst_row; /* elements */
 };
 
-/* Microbenchmarks of `adamra bench`. copy: an item is TILE 0 times BENCH_COPY_QUADS quads an
- * invocation. mad: an invocation does rounds * BENCH_STEPS multiply-adds on BENCH_CHAINS pairs and
- * writes their sum. */
+/* Microbenchmarks of `adamra bench`. TILE 1 = 0: copies; an item is TILE 0 times BENCH_COPY_QUADS
+ * quads an invocation. 1: an invocation does rounds * BENCH_STEPS multiply-adds on BENCH_CHAINS
+ * pairs and writes their sum, an f32 pair, to TARGET. */
 #define BENCH_SOURCE 0
 #define BENCH_TARGET 1
-#define BENCH_SUMS   0 /* f32 pairs */
 #define BENCH_COPY_QUADS 4
 #define BENCH_CHAINS 5
 #define BENCH_STEPS  16

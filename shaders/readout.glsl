@@ -5,7 +5,12 @@ layout(constant_id = ID_OPTION + OPTION_FUSED) const uint fused = 0;
 layout(constant_id = ID_TYPE + READOUT_LOGITS) const uint logits_type = TYPE_F32;
 SMALL_WORDS(prob, READOUT_PROB)
 SMALL_WORDS(lengths, READOUT_LENGTHS)
+#ifdef PAIRS
+#include "pairs.glsl"
+PAIRS_OUT(y, READOUT_Y)
+#else
 TENSOR_OUT(y, READOUT_Y)
+#endif
 PUSH(readout_params)
 
 struct readout_tile {

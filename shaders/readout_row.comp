@@ -3,6 +3,7 @@
 // S of a head is held, columns over the lanes, while its queries pass, so that sums end with their
 // query. SG queries at a time are loaded, one a lane; ROWS of them at a time are multiplied, their
 // features broadcast by shuffles, of which those by an index that is no constant are the fastest.
+// With PAIRS a lane has neighbouring quads of columns, which it stores two at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "lane.glsl"
@@ -20,6 +21,16 @@ WORDS_FETCHED(chosen, READOUT_HEAD) // or LOGITS
 QUADS_IN(weight, READOUT_WEIGHT)
 #include "readout_list.glsl"
 
+// Quad c of the columns that are the lane's.
+uint lane_column(uint c)
+{
+#ifdef PAIRS
+    return gl_SubgroupInvocationID * QUADS + c;
+#else
+    return c * SG + gl_SubgroupInvocationID;
+#endif
+}
+
 // The state of head h: columns of S over the lanes, z the same on all. What follows the last
 // feature is no zero: nothing may come between a fetch and its uses, where it would be done again
 // for every query.
@@ -28,7 +39,7 @@ void load_state(readout_tile t, uint h, out vec4 s[FEATURES][QUADS], out vec4 z[
     const uint block = t.state + h * block_quads(), row = p.dv4, features = p.dk4 * 4;
     uint column[QUADS];
     [[unroll]] for (uint c = 0; c < QUADS; c++)
-        column[c] = block + min(t.column + c * SG + gl_SubgroupInvocationID, row - 1);
+        column[c] = block + min(t.column + lane_column(c), row - 1);
     [[unroll]] for (uint f = 0; f < FEATURES; f++)
         [[unroll]] for (uint c = 0; c < QUADS; c++)
             s[f][c] = FETCH(state, READOUT_S, column[c] + min(f, features - 1) * row);
@@ -60,11 +71,30 @@ void multiply(vec4 x[DEEP], uint source, vec4 s[FEATURES][QUADS], out vec4 sum[R
         }
 }
 
+// One query's answer, to quad y_at of its row on.
+void store_row(float w, uint y_at, uint left, vec4 sum[QUADS])
+{
+#ifdef PAIRS
+    // Bits, not floats: else the compiler keeps the sums themselves in the wide registers that they
+    // are packed in.
+    const uint mask = w == 0.0 ? 0 : 0xffffffff;
+    uvec4 bits[QUADS];
+    [[unroll]] for (uint c = 0; c < QUADS; c++) bits[c] = floatBitsToUint(sum[c] * w) & mask;
+    [[unroll]] for (uint c = 0; c < QUADS; c += 2)
+        if (lane_column(c) < left)
+            STORE_PAIR(y, READOUT_Y, y_at + lane_column(c), bits[c], bits[c + 1])
+#else
+    [[unroll]] for (uint c = 0; c < QUADS; c++)
+        if (lane_column(c) < left)
+            STORE(y, READOUT_Y, y_at + lane_column(c), w == 0.0 ? vec4(0) : sum[c] * w)
+#endif
+}
+
 // Answers the queries [begin, stop) of the tile's order from head h.
 void answer(readout_tile t, uint h, uint begin, uint stop)
 {
     const uint lane = gl_SubgroupInvocationID, q_row = p.q_row, y_row = p.y_row;
-    const uint dk4 = p.dk4, dv4 = p.dv4;
+    const uint dk4 = p.dk4, left = p.dv4 - t.column;
     const float eps = p.eps;
     vec4 s[FEATURES][QUADS], z[DEEP], x[DEEP], sum[ROWS][QUADS];
     load_state(t, h, s, z);
@@ -78,10 +108,8 @@ void answer(readout_tile t, uint h, uint begin, uint stop)
             multiply(x, source, s, sum);
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
                 const float w = subgroupShuffle(weight, source + r);
-                const uint y_at = subgroupShuffle(row, source + r) + lane;
-                [[unroll]] for (uint c = 0; c < QUADS; c++)
-                    if (first + r < stop && t.column + c * SG + lane < dv4)
-                        STORE(y, READOUT_Y, y_at + c * SG, w == 0.0 ? vec4(0) : sum[r][c] * w);
+                const uint y_at = subgroupShuffle(row, source + r);
+                store_row(w, y_at, first + r < stop ? left : 0, sum[r]);
             }
         }
     }

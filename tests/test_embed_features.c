@@ -1,5 +1,6 @@
 /* embed_features: what adamra asks a program's device for, and uses of it. */
 #include "context.h"
+#include "gpu/instance.h"
 #include "host.h"
 #include <string.h>
 
@@ -103,6 +104,34 @@ START_TEST(features_are_merged_into_the_structs_of_versions)
 }
 END_TEST
 
+static bool keeps_int64(const VkDeviceCreateInfo *info)
+{
+    struct gpu_features features = {.int64 = true};
+    gpu_enable_keep(info, &features);
+    return features.int64;
+}
+
+/* A feature of Vulkan 1.0: where a caller says it is enabled, of two places. */
+START_TEST(int64_is_enabled_in_either_place)
+{
+    struct host host;
+    adamra_vulkan_features features;
+    VkPhysicalDeviceFeatures2 mine = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    VkPhysicalDeviceFeatures core = {0};
+    const VkDeviceCreateInfo chained = {.pNext = &mine}, plain = {.pEnabledFeatures = &core};
+    ck_assert(!keeps_int64(NULL) && !keeps_int64(&chained) && !keeps_int64(&plain));
+    core.shaderInt64 = VK_TRUE;
+    ck_assert(keeps_int64(&plain));
+    host_init(&host, HOST_PLAIN);
+    ask(&host, &mine, &features);
+    VkPhysicalDeviceFeatures2 present = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    host.own.instance.GetPhysicalDeviceFeatures2(host.own.physical, &present);
+    ck_assert_uint_eq(mine.features.shaderInt64, present.features.shaderInt64);
+    ck_assert_int_eq(keeps_int64(&chained), present.features.shaderInt64);
+    host_finish(&host);
+}
+END_TEST
+
 Suite *embed_features_suite(void)
 {
     Suite *suite = suite_create("embed_features");
@@ -111,6 +140,7 @@ Suite *embed_features_suite(void)
     tcase_add_test(features, only_what_is_enabled_is_used);
     tcase_add_test(features, features_are_appended_to_the_callers_chain);
     tcase_add_test(features, features_are_merged_into_the_structs_of_versions);
+    tcase_add_test(features, int64_is_enabled_in_either_place);
     suite_add_tcase(suite, features);
     return suite;
 }

@@ -35,7 +35,7 @@ static void compile(adamra_context *context)
 {
     const uint32_t constants[] = {[ID_GROUP] = 64, [ID_TILE] = 1};
     const struct gpu_pipeline *pipeline;
-    ck_assert_int_eq(gpu_pipeline_get(context->device, SHADER_bench_copy, constants,
+    ck_assert_int_eq(gpu_pipeline_get(context->device, SHADER_bench, constants,
                                       ARRAY_SIZE(constants), &pipeline),
                      STATUS_OK);
 }

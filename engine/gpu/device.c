@@ -30,7 +30,8 @@ static status create_handle(struct gpu_device *device)
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue,
                                .enabledExtensionCount = enable.extension_count,
-                               .ppEnabledExtensionNames = enable.extensions};
+                               .ppEnabledExtensionNames = enable.extensions,
+                               .pEnabledFeatures = &enable.core};
     GPU_TRY(device, result,
             device->instance.CreateDevice(device->physical, &info, NULL, &device->handle));
     gpu_enable_keep(&info, &device->features);

@@ -30,6 +30,7 @@ static void query_chain(const struct gpu_instance *instance, VkPhysicalDevice ph
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                           .pNext = enable->chain};
     instance->GetPhysicalDeviceFeatures2(physical, &features);
+    enable->core.shaderInt64 = features.features.shaderInt64;
     enable->storage16 = (VkPhysicalDevice16BitStorageFeatures){
         .sType = enable->storage16.sType,
         .storageBuffer16BitAccess = enable->storage16.storageBuffer16BitAccess};
@@ -67,8 +68,7 @@ void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice phys
     if (gpu_extension_present(present, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
         out->float16.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES;
     if (gpu_extension_present(present, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
-        out->subgroup.sType =
-            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+        out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
     if (gpu_extension_present(present, MATRIX_EXTENSION_KHR))
         out->matrix_khr.sType = MATRIX_FEATURES_KHR;
     if (out->matrix_khr.sType &&
@@ -90,7 +90,7 @@ static bool has_extension(const VkDeviceCreateInfo *info, const char *name)
 }
 
 struct enabled {
-    bool storage16, float16, subgroup_sizes, memory_model, matrix_nv, matrix_khr;
+    bool int64, storage16, float16, subgroup_sizes, memory_model, matrix_nv, matrix_khr;
 };
 
 /* A feature stands in a struct of its own or in that of the version that took it up. */
@@ -98,6 +98,7 @@ static void read_feature(const VkBaseInStructure *link, struct enabled *enabled)
 {
     union {
         const VkBaseInStructure *base;
+        const VkPhysicalDeviceFeatures2 *core;
         const VkPhysicalDeviceVulkan11Features *vulkan11;
         const VkPhysicalDeviceVulkan12Features *vulkan12;
         const VkPhysicalDeviceVulkan13Features *vulkan13;
@@ -108,6 +109,9 @@ static void read_feature(const VkBaseInStructure *link, struct enabled *enabled)
         const struct gpu_matrix_features *matrix;
     } features = {.base = link};
     switch ((uint32_t)link->sType) {
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2:
+        enabled->int64 |= features.core->features.shaderInt64;
+        break;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES:
         enabled->storage16 |= features.vulkan11->storageBuffer16BitAccess;
         break;
@@ -149,6 +153,8 @@ void gpu_enable_keep(const VkDeviceCreateInfo *info, struct gpu_features *featur
         info = &nothing;
     for (const VkBaseInStructure *link = info->pNext; link; link = link->pNext)
         read_feature(link, &enabled);
+    enabled.int64 |= info->pEnabledFeatures && info->pEnabledFeatures->shaderInt64;
+    features->int64 &= enabled.int64;
     features->storage16 &= enabled.storage16;
     features->float16 &= enabled.float16;
     if (!enabled.subgroup_sizes)

@@ -74,6 +74,7 @@ struct gpu_features {
     bool storage16;            /* storageBuffer16BitAccess: told, but of no use here, as halves are
                                 * packed in words of 32 bits */
     bool float16, unpack_half; /* shaderFloat16; unpackHalf2x16 works in shaders */
+    bool int64;                /* shaderInt64 */
     bool cooperative_matrix;   /* NV or KHR extension present, and enabled */
     struct gpu_matrices matrices_nv, matrices_khr; /* of either dialect's; none: not enabled */
     bool host_import;          /* VK_EXT_external_memory_host, of our buffers */

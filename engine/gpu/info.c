@@ -178,6 +178,7 @@ static void set_features(const struct gpu_instance *instance, VkPhysicalDevice p
     gpu_enable_query(instance, physical, extensions, &enable);
     features->storage16 = enable.storage16.storageBuffer16BitAccess;
     features->float16 = enable.float16.shaderFloat16;
+    features->int64 = enable.core.shaderInt64;
     if (!enable.subgroup.subgroupSizeControl || !enable.subgroup.computeFullSubgroups)
         features->subgroup_least = features->subgroup_most = 0;
     gpu_matrices_query(instance, physical, extensions, features);

@@ -82,6 +82,7 @@ struct gpu_enable {
     const char *extensions[11]; /* static text */
     uint32_t extension_count;
     void *chain; /* the structs below that the device knows, for VkDeviceCreateInfo.pNext */
+    VkPhysicalDeviceFeatures core; /* for pEnabledFeatures */
     VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceShaderFloat16Int8Features float16;
     VkPhysicalDeviceSubgroupSizeControlFeaturesEXT subgroup;

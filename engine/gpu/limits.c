@@ -52,6 +52,7 @@ static const struct row rows[] = {
     FEATURE_ROW(texel_f16),
     FEATURE_ROW(float16),
     FEATURE_ROW(unpack_half),
+    FEATURE_ROW(int64),
     FEATURE_ROW(cooperative_matrix),
     FEATURE_ROW(host_import),
     FEATURE_ROW(budget),
@@ -67,7 +68,7 @@ static const struct row rows[] = {
     "storage_range=134217728,texel_elements=65536,allocation_bytes=1073741824,buffer_offset=256,"  \
     "noncoherent_atom=256,groups=65535,group_size=128,group_invocations=128,shared_bytes=16384,"   \
     "push_bytes=128,storage_buffers=4,subgroup_shuffle=0,subgroup_quad=0,"                         \
-    "float16=0,cooperative_matrix=0,host_import=0,budget=0,timestamps=0"
+    "float16=0,int64=0,cooperative_matrix=0,host_import=0,budget=0,timestamps=0"
 
 static const struct {
     const char *name, *text;

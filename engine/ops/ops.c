@@ -116,6 +116,8 @@ static bool features_satisfy(const struct gpu_device *device, const struct op_ca
         (!features->subgroup_shuffle || features->subgroup_size != candidate->group ||
          device->info.type != GPU_CPU))
         return false;
+    if (candidate->need & NEED_INT64 && !features->int64)
+        return false;
     if (candidate->need & NEED_QUAD && !features->subgroup_quad)
         return false;
     if (candidate->need & (NEED_MATRIX_NV | NEED_MATRIX_KHR) &&

@@ -5,6 +5,7 @@
 #include "ops/span.h"
 
 enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP, TILE_FILL = TILE_DEEP };
+enum { PAIR_BYTES = 32 };                      /* of two quads */
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
 /* Of the sorted form: heads at most, queries of a tile at least, rows of a unit and of a block. */
 enum { SORTED_HEADS = 64, SORTED_QUERIES = 128, SORTED_UNIT = 8, SORTED_ROWS = 64 };
@@ -14,8 +15,7 @@ struct readout_tiles {
 };
 
 /* Queries of a tile of the sorted form: as many as leave `fill` tiles. */
-static uint64_t sorted_queries(const struct readout_params *p,
-                               const struct op_candidate *candidate)
+static uint64_t sorted_queries(const struct readout_params *p, const struct op_candidate *candidate)
 {
     uint64_t size = SORTED_QUERIES;
     while (size < candidate->tiles[TILE_QUERIES] &&
@@ -157,6 +157,15 @@ static bool one_narrow_head(const struct op_call *call, const struct op_candidat
     return one_head(call, candidate) && narrow(call, candidate);
 }
 
+/* Neighbouring quads of y lie at even places, in memory too. */
+static bool one_head_pairs(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct readout_params *p = &call->params.readout;
+    uint32_t odd = p->y_start | p->y_batch | p->y_group | p->y_head | p->y_row | p->dv4;
+    return one_head(call, candidate) && odd % 2 == 0 &&
+           call->tensors[READOUT_Y].offset % PAIR_BYTES == 0;
+}
+
 static bool top1(const struct op_call *call, const struct op_candidate *candidate)
 {
     (void)candidate;
@@ -185,6 +194,13 @@ static const struct op_candidate candidates[] = {
      8,
      {2, 1, 1024, 8},
      one_narrow_head},
+    {"row8_texel_pairs",
+     SHADER_readout_row_pairs,
+     NEED_SHUFFLE | NEED_TEXEL | NEED_INT64,
+     CLASS_CPU,
+     8,
+     {2, 2, 1024, 16},
+     one_head_pairs},
     {"row8_texel",
      SHADER_readout_row_texel,
      NEED_SHUFFLE | NEED_TEXEL,
