@@ -10,7 +10,7 @@
 #include "readout.glsl"
 
 layout(constant_id = ID_TILE + 0) const uint ROWS = 2; // divides SG
-layout(constant_id = ID_TILE + 1) const uint QUADS = 2; // quads of columns a lane
+layout(constant_id = ID_TILE + 1) const uint QUADS = 2; // quads of columns a lane; even with PAIRS
 layout(constant_id = ID_TILE + 2) const uint TILE = 1024;
 layout(constant_id = ID_TILE + 3) const uint DEEP = 16; // quads of features, at least dk4
 const uint FEATURES = 4 * DEEP;

@@ -68,7 +68,8 @@ void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice phys
     if (gpu_extension_present(present, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
         out->float16.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES;
     if (gpu_extension_present(present, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
-        out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+        out->subgroup.sType =
+            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
     if (gpu_extension_present(present, MATRIX_EXTENSION_KHR))
         out->matrix_khr.sType = MATRIX_FEATURES_KHR;
     if (out->matrix_khr.sType &&

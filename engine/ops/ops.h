@@ -26,8 +26,8 @@ struct tensor {
     enum element_type type;
     uint64_t elements; /* padding included */
     struct gpu_buffer *buffer;
-    uint64_t offset; /* bytes into buffer, a multiple of 16 */
-    void *host;      /* reference only; of a graph's constants always */
+    uint64_t offset;   /* bytes into buffer, a multiple of 16 */
+    void *host;        /* reference only; of a graph's constants always */
 };
 
 union op_params {
@@ -51,22 +51,22 @@ union op_params {
 struct op_call {
     const struct op *op;
     union op_params params;
-    uint32_t options[OP_MAX_OPTIONS];      /* OPTION_... */
+    uint32_t options[OP_MAX_OPTIONS];     /* OPTION_... */
     struct tensor tensors[OP_MAX_TENSORS]; /* unused ones: any valid region, never touched */
 };
 
 /* What a candidate needs; checked by op_satisfies. */
 enum op_need {
     NEED_NOTHING = 0,
-    NEED_SHUFFLE = 1,     /* subgroup shuffles; a CPU device, whose subgroups have exactly the
-                           * candidate's `group` invocations: a workgroup is one subgroup */
-    NEED_TEXEL = 2,       /* texel buffer views of the tensors' types, of >= 2^24 elements */
-    NEED_INT64 = 4,       /* integers of 64 bit */
-    NEED_SMALL_TEXEL = 8, /* the same of any length */
-    NEED_QUAD = 16,       /* subgroup operations within quads */
-    NEED_MATRIX_NV = 32,  /* cooperative matrices of halves with sums in f32, in either dialect; */
-    NEED_MATRIX_KHR = 64, /* the tiles are M, N, K and how many subgroups the group has */
-    NEED_HINTS = 128,     /* of the call, not the device: its options that the op calls hints */
+    NEED_SHUFFLE = 1,      /* subgroup shuffles; a CPU device, whose subgroups have exactly the
+                            * candidate's `group` invocations: a workgroup is one subgroup */
+    NEED_TEXEL = 2,        /* texel buffer views of the tensors' types, of >= 2^24 elements */
+    NEED_INT64 = 4,        /* shaderInt64 */
+    NEED_SMALL_TEXEL = 8,  /* the same as TEXEL, of any length */
+    NEED_QUAD = 16,        /* subgroup operations within quads */
+    NEED_MATRIX_NV = 32,   /* cooperative matrices of halves with sums in f32, in either dialect; */
+    NEED_MATRIX_KHR = 64,  /* the tiles are M, N, K and how many subgroups the group has */
+    NEED_HINTS = 128,      /* of the call, not the device: its options that the op calls hints */
 };
 
 /* The devices that a candidate is meant for. SPARE: those that have so few storage buffers that
@@ -159,7 +159,8 @@ status op_refuse(struct gpu_device *device, const struct op_call *call);
  * has one for such calls and can run it for this one, else the usual one. */
 const struct op_candidate *op_choose(const struct gpu_device *device, const struct op_call *call);
 /* The shader of a candidate with the constants that the call asks for, and its pipeline. */
-struct gpu_pipeline_key op_pipeline_key(const struct gpu_device *device, const struct op_call *call,
+struct gpu_pipeline_key op_pipeline_key(const struct gpu_device *device,
+                                        const struct op_call *call,
                                         const struct op_candidate *candidate);
 status op_pipeline(struct gpu_device *device, const struct op_call *call,
                    const struct op_candidate *candidate, const struct gpu_pipeline **out);

@@ -15,7 +15,8 @@ struct readout_tiles {
 };
 
 /* Queries of a tile of the sorted form: as many as leave `fill` tiles. */
-static uint64_t sorted_queries(const struct readout_params *p, const struct op_candidate *candidate)
+static uint64_t sorted_queries(const struct readout_params *p,
+                               const struct op_candidate *candidate)
 {
     uint64_t size = SORTED_QUERIES;
     while (size < candidate->tiles[TILE_QUERIES] &&
