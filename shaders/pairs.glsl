@@ -18,10 +18,9 @@ u64vec2 pair_halves(uvec4 x, uvec4 y)
                    packUint2x32(pack_quad(uintBitsToFloat(y))));
 }
 
-// x, y: bits of the quads i and i + 1.
-#define STORE_PAIR(name, b, i, x, y)                                                               \
+// x, y: bits of the quads 2 i and 2 i + 1, the binding's base subtracted.
+#define STORE_PAIR(name, i, x, y)                                                                  \
     {                                                                                              \
-        const uint pair = ((i) - p.items.base[b]) / 2;                                             \
-        if (name##_type == TYPE_F16) name##_halves[pair] = pair_halves(x, y);                      \
-        else name##_pairs[pair] = pair_words(x, y);                                                \
+        if (name##_type == TYPE_F16) name##_halves[i] = pair_halves(x, y);                         \
+        else name##_pairs[i] = pair_words(x, y);                                                   \
     }

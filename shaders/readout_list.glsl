@@ -46,6 +46,31 @@ void make_route(readout_tile t, uint query[BATCH], out route_choice choice[BATCH
 // Queries of the tile over SG.
 uint tile_rows(readout_tile t) { return (min(TILE, p.n - t.query) + SG - 1) / SG; }
 
+#ifdef TEXEL
+WORDS_OUT(y, READOUT_Y)
+const uint LINE = y_type == TYPE_F16 ? 8 : 4; // quads of a line of the cache
+const uint CACHED = 32768; // quads of rows that the second cache holds beside others
+
+// Brings the tile's rows of q and y to the cache, line after line in the order of memory, in which
+// processors fetch ahead: answers go through them head by head. Of y a word of each line is
+// written, which an answer writes again: 0, though no compiler knows that it is.
+void touch_rows(readout_tile t)
+{
+    const uint columns = min(p.dv4 - t.column, SG * QUADS);
+    const uint lines = (max(columns, p.dk4) + LINE - 1) / LINE, shift = findMSB(2 * lines - 1);
+    const uint count = TILE * p.dk4 <= CACHED ? tile_rows(t) << shift : 0;
+    for (uint i = 0; i < count; i++) {
+        const uint at = i * SG + gl_SubgroupInvocationID, line = (at & (1 << shift) - 1) * LINE;
+        const uint query = min(t.query + (at >> shift), p.n - 1);
+        const uint q_at = t.q + query * p.q_row + min(line, p.dk4 - 1);
+        const uint y_at = t.y + query * p.y_row + t.column + min(line, columns - 1);
+        y_words[(y_at - p.items.base[READOUT_Y]) * (16 / LINE)] =
+            floatBitsToUint(FETCH(q, READOUT_Q, q_at).x) & lane_zero(1, p.n);
+    }
+    memoryBarrierBuffer(); // as those of list_queries: the subgroup's lanes go in step
+}
+#endif
+
 // Finds which head each query of the tile reads; without top-1 routing there is one list, of all.
 void find_heads(readout_tile t)
 {

@@ -1,15 +1,15 @@
 #version 450
 // y_i = weight * phi(q_i)^T S_h / (phi(q_i)^T z_h + eps), for top-1 routing and none. CPU form: the
 // S of a head is held, columns over the lanes, while its queries pass, so that sums end with their
-// query. SG queries at a time are loaded, one a lane; ROWS of them at a time are multiplied, their
-// features broadcast by shuffles, of which those by an index that is no constant are the fastest.
-// With PAIRS a lane has neighbouring quads of columns, which it stores two at a time.
+// query. SG queries at a time are loaded, one a lane, then multiplied one after the other (two at
+// a time make the loop larger than the first cache of instructions), their features broadcast by
+// shuffles, of which those by an index that is no constant are the fastest. With PAIRS a lane has
+// neighbouring quads of columns, which it stores two at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "lane.glsl"
 #include "readout.glsl"
 
-layout(constant_id = ID_TILE + 0) const uint ROWS = 2; // divides SG
 layout(constant_id = ID_TILE + 1) const uint QUADS = 2; // quads of columns a lane; even with PAIRS
 layout(constant_id = ID_TILE + 2) const uint TILE = 1024;
 layout(constant_id = ID_TILE + 3) const uint DEEP = 16; // quads of features, at least dk4
@@ -59,20 +59,30 @@ float load_queries(uint at, uint dk4, vec4 z[DEEP], out vec4 x[DEEP])
     return sum;
 }
 
-// The queries of ROWS lanes, the first of which is `source`, a query a row.
-void multiply(vec4 x[DEEP], uint source, vec4 s[FEATURES][QUADS], out vec4 sum[ROWS][QUADS])
+// The query of lane `source`.
+void multiply(vec4 x[DEEP], uint source, vec4 s[FEATURES][QUADS], out vec4 sum[QUADS])
 {
-    [[unroll]] for (uint r = 0; r < ROWS; r++)
-        [[unroll]] for (uint c = 0; c < QUADS; c++) sum[r][c] = vec4(0);
-    [[unroll]] for (uint f = 0; f < FEATURES; f++)
-        [[unroll]] for (uint r = 0; r < ROWS; r++) {
-            const float b = subgroupShuffle(x[f / 4][f % 4], source + r);
-            [[unroll]] for (uint c = 0; c < QUADS; c++) sum[r][c] += b * s[f][c];
-        }
+    [[unroll]] for (uint c = 0; c < QUADS; c++) sum[c] = vec4(0);
+    [[unroll]] for (uint f = 0; f < FEATURES; f++) {
+        const float b = subgroupShuffle(x[f / 4][f % 4], source);
+        [[unroll]] for (uint c = 0; c < QUADS; c++) sum[c] += b * s[f][c];
+    }
 }
 
-// One query's answer, to quad y_at of its row on.
-void store_row(float w, uint y_at, uint left, vec4 sum[QUADS])
+// Where a query's row of y begins, as store_row takes it: the less is left to add there, the
+// better, as software drivers add lane by lane.
+uint row_place(readout_tile t, uint query)
+{
+    const uint row = t.y + t.column + query * p.y_row;
+#ifdef PAIRS
+    return (row - p.items.base[READOUT_Y]) / 2;
+#else
+    return row;
+#endif
+}
+
+// One query's answer, to the `left` quads of its row.
+void store_row(float w, uint row, uint left, vec4 sum[QUADS])
 {
 #ifdef PAIRS
     // Bits, not floats: else the compiler keeps the sums themselves in the wide registers that they
@@ -82,35 +92,32 @@ void store_row(float w, uint y_at, uint left, vec4 sum[QUADS])
     [[unroll]] for (uint c = 0; c < QUADS; c++) bits[c] = floatBitsToUint(sum[c] * w) & mask;
     [[unroll]] for (uint c = 0; c < QUADS; c += 2)
         if (lane_column(c) < left)
-            STORE_PAIR(y, READOUT_Y, y_at + lane_column(c), bits[c], bits[c + 1])
+            STORE_PAIR(y, row + lane_column(c) / 2, bits[c], bits[c + 1])
 #else
     [[unroll]] for (uint c = 0; c < QUADS; c++)
         if (lane_column(c) < left)
-            STORE(y, READOUT_Y, y_at + lane_column(c), w == 0.0 ? vec4(0) : sum[c] * w)
+            STORE(y, READOUT_Y, row + lane_column(c), w == 0.0 ? vec4(0) : sum[c] * w)
 #endif
 }
 
 // Answers the queries [begin, stop) of the tile's order from head h.
 void answer(readout_tile t, uint h, uint begin, uint stop)
 {
-    const uint lane = gl_SubgroupInvocationID, q_row = p.q_row, y_row = p.y_row;
+    const uint lane = gl_SubgroupInvocationID, q_row = p.q_row;
     const uint dk4 = p.dk4, left = p.dv4 - t.column;
     const float eps = p.eps;
-    vec4 s[FEATURES][QUADS], z[DEEP], x[DEEP], sum[ROWS][QUADS];
+    vec4 s[FEATURES][QUADS], z[DEEP], x[DEEP], sum[QUADS];
     load_state(t, h, s, z);
     for (uint at = begin; at < stop; at += SG) {
         const uint query = t.query + order[min(at + lane, stop - 1)];
         float weight = load_queries(t.q + query * q_row, dk4, z, x) + eps;
         weight = query < t.valid ? listed_weight(t, query, h) / weight : 0.0;
-        const uint row = t.y + t.column + query * y_row;
-        for (uint first = at; first < min(at + SG, stop); first += ROWS) {
+        const uint row = row_place(t, query);
+        for (uint first = at; first < min(at + SG, stop); first++) {
             const uint source = first - at;
             multiply(x, source, s, sum);
-            [[unroll]] for (uint r = 0; r < ROWS; r++) {
-                const float w = subgroupShuffle(weight, source + r);
-                const uint y_at = subgroupShuffle(row, source + r);
-                store_row(w, y_at, first + r < stop ? left : 0, sum[r]);
-            }
+            const float w = subgroupShuffle(weight, source);
+            store_row(w, subgroupShuffle(row, source), left, sum);
         }
     }
 }
@@ -120,6 +127,9 @@ void main()
     BEGIN_ITEM(item);
     const readout_tile t = readout_locate(item, TILE, SG * QUADS);
     const uint lists = routing == ROUTING_TOP1 ? p.heads : 1;
+#ifdef TEXEL
+    if (routing == ROUTING_TOP1) touch_rows(t);
+#endif
     find_heads(t);
     for (uint first = 0; first < lists; first += SG) {
         uint begins;

@@ -6,6 +6,7 @@
 
 enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP, TILE_FILL = TILE_DEEP };
 enum { PAIR_BYTES = 32 };                      /* of two quads */
+enum { LINE_QUADS = 4 };                       /* of a line of the cache, at least */
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
 /* Of the sorted form: heads at most, queries of a tile at least, rows of a unit and of a block. */
 enum { SORTED_HEADS = 64, SORTED_QUERIES = 128, SORTED_UNIT = 8, SORTED_ROWS = 64 };
@@ -73,9 +74,10 @@ static uint64_t readout_iterations(const struct op_call *call, const struct op_c
     uint64_t logits = options[OPTION_ROUTER] == ROUTER_WEIGHT ? p->dk4 + 1 : 1;
     uint64_t routes = options[OPTION_FUSED] ? rows * size_div_up(p->heads, 4) * logits : rows;
     uint64_t listing = size_div_up(lists, lanes) * 2 * rows + lists;
-    uint64_t answers = tiles[TILE_DEEP] ? (rows + lists) * (lanes / tiles[TILE_ROWS] + 1)
+    uint64_t answers = tiles[TILE_DEEP] ? (rows + lists) * (lanes + 1)
                                         : (rows / tiles[TILE_ROWS] + lists) * heads * (p->dk4 + 1);
-    return routes + listing + answers;
+    uint64_t lines = 2 * size_div_up(size_max(p->dk4, p->dv4), LINE_QUADS); /* touched, a row */
+    return rows * lines + routes + listing + answers;
 }
 
 /* Of HEAD and PROB, or of what stands in their places. Rows from `row` of outer index `low` on to
@@ -193,21 +195,21 @@ static const struct op_candidate candidates[] = {
      NEED_SHUFFLE | NEED_TEXEL,
      CLASS_CPU,
      8,
-     {2, 1, 1024, 8},
+     {0, 1, 1024, 8},
      one_narrow_head},
     {"row8_texel_pairs",
      SHADER_readout_row_pairs,
      NEED_SHUFFLE | NEED_TEXEL | NEED_INT64,
      CLASS_CPU,
      8,
-     {2, 2, 1024, 16},
+     {0, 2, 1024, 16},
      one_head_pairs},
     {"row8_texel",
      SHADER_readout_row_texel,
      NEED_SHUFFLE | NEED_TEXEL,
      CLASS_CPU,
      8,
-     {2, 2, 1024, 16},
+     {0, 2, 1024, 16},
      one_head},
     {"lane16_texel",
      SHADER_readout_lane_texel,
