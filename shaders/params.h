@@ -206,6 +206,10 @@ struct route_params {
 #define READOUT_LENGTHS 4 /* u32 [B], of queries */
 #define READOUT_Y       5
 #define READOUT_WEIGHT  6 /* as ROUTE_WEIGHT; fused */
+/* Of forms that list a tile's queries: quads of its rows of q that the second cache of a processor
+ * holds beside others, and quads of a line of the cache in f32. */
+#define READOUT_CACHED 32768
+#define READOUT_LINE   4
 #define OPTION_FUSED    4 /* 1: the readout makes the route */
 struct readout_params {
     item_range items;

@@ -103,9 +103,6 @@ void main()
     BEGIN_ITEM(item);
     const readout_tile t = readout_locate(item, TILE, SG * QUADS);
     const uint lists = routing == ROUTING_TOP1 ? p.heads : 1;
-#ifdef TEXEL
-    if (routing == ROUTING_TOP1) touch_rows(t);
-#endif
     find_heads(t);
     for (uint first = 0; first < lists; first += SG) {
         uint begins;

@@ -48,8 +48,7 @@ uint tile_rows(readout_tile t) { return (min(TILE, p.n - t.query) + SG - 1) / SG
 
 #ifdef TEXEL
 WORDS_OUT(y, READOUT_Y)
-const uint LINE = y_type == TYPE_F16 ? 8 : 4; // quads of a line of the cache
-const uint CACHED = 32768; // quads of rows that the second cache holds beside others
+const uint LINE = READOUT_LINE * (y_type == TYPE_F16 ? 2 : 1);
 
 // Brings the tile's rows of q and y to the cache, line after line in the order of memory, in which
 // processors fetch ahead: answers go through them head by head. Of y a word of each line is
@@ -58,7 +57,7 @@ void touch_rows(readout_tile t)
 {
     const uint columns = min(p.dv4 - t.column, SG * QUADS);
     const uint lines = (max(columns, p.dk4) + LINE - 1) / LINE, shift = findMSB(2 * lines - 1);
-    const uint count = TILE * p.dk4 <= CACHED ? tile_rows(t) << shift : 0;
+    const uint count = p.dk4 <= READOUT_CACHED / TILE ? tile_rows(t) << shift : 0;
     for (uint i = 0; i < count; i++) {
         const uint at = i * SG + gl_SubgroupInvocationID, line = (at & (1 << shift) - 1) * LINE;
         const uint query = min(t.query + (at >> shift), p.n - 1);
@@ -74,6 +73,9 @@ void touch_rows(readout_tile t)
 // Finds which head each query of the tile reads; without top-1 routing there is one list, of all.
 void find_heads(readout_tile t)
 {
+#ifdef TEXEL
+    if (routing == ROUTING_TOP1) touch_rows(t);
+#endif
     const uint rows = tile_rows(t);
     for (uint i = 0; i < rows; i += BATCH) {
         uint query[BATCH];

@@ -6,7 +6,6 @@
 
 enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP, TILE_FILL = TILE_DEEP };
 enum { PAIR_BYTES = 32 };                      /* of two quads */
-enum { LINE_QUADS = 4 };                       /* of a line of the cache, at least */
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
 /* Of the sorted form: heads at most, queries of a tile at least, rows of a unit and of a block. */
 enum { SORTED_HEADS = 64, SORTED_QUERIES = 128, SORTED_UNIT = 8, SORTED_ROWS = 64 };
@@ -59,6 +58,19 @@ static uint64_t sorted_iterations(const struct op_call *call, const struct op_ca
     return routes + rows + size_div_up(rows, SORTED_ROWS) * (2 * (uint64_t)p->dk4 + 1);
 }
 
+/* Of the lane and row forms: lines of q and y that lanes touch before they list a tile. */
+static uint64_t touch_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct readout_params *p = &call->params.readout;
+    const uint32_t *tiles = candidate->tiles, lanes = candidate->group;
+    if (!(candidate->need & NEED_TEXEL) || call->options[OPTION_ROUTING] != ROUTING_TOP1 ||
+        p->dk4 > READOUT_CACHED / tiles[TILE_QUERIES])
+        return 0;
+    uint64_t columns = size_min(p->dv4, lanes * tiles[TILE_QUADS]);
+    uint64_t lines = size_div_up(size_max(columns, p->dk4), READOUT_LINE);
+    return size_div_up(tiles[TILE_QUERIES], lanes) * 2 * lines; /* up to a power of two */
+}
+
 /* Those of the lane and row forms, which list a tile's queries by head and answer them list by
  * list; the tile goes through heads and features once. */
 static uint64_t readout_iterations(const struct op_call *call, const struct op_candidate *candidate)
@@ -76,8 +88,7 @@ static uint64_t readout_iterations(const struct op_call *call, const struct op_c
     uint64_t listing = size_div_up(lists, lanes) * 2 * rows + lists;
     uint64_t answers = tiles[TILE_DEEP] ? (rows + lists) * (lanes + 1)
                                         : (rows / tiles[TILE_ROWS] + lists) * heads * (p->dk4 + 1);
-    uint64_t lines = 2 * size_div_up(size_max(p->dk4, p->dv4), LINE_QUADS); /* touched, a row */
-    return rows * lines + routes + listing + answers;
+    return touch_iterations(call, candidate) + routes + listing + answers;
 }
 
 /* Of HEAD and PROB, or of what stands in their places. Rows from `row` of outer index `low` on to
