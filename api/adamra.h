@@ -375,7 +375,9 @@ ADAMRA_API adamra_status adamra_model_get_info(const adamra_model *model, adamra
  * lengths: [batch], each <= n; NULL: all n. n <= max_tokens
  * logits: [batch, num_labels], written
  * timing: filled when not NULL
- * A plan is kept for the last few shapes: runs of one shape are cheapest.
+ * Plans of the last few shapes are kept while the device has memory for them: runs of one shape are
+ * cheapest. A batch that memory is too short for runs in slices, to the same bits; there is too
+ * little when a row does not fit.
  */
 ADAMRA_API adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens,
                                           uint32_t batch, uint32_t n, const uint32_t *lengths,

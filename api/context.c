@@ -48,7 +48,7 @@ double context_clock_ms(void)
 static void write_log(void *user, enum log_level level, const char *text)
 {
     const struct adamra_context *context = user;
-    if (context->write)
+    if (context->write && !(context->errors_held && level == LOG_ERROR))
         context->write(context->user, (adamra_log_level)level, text);
 }
 

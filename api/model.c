@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Activations of one submission: a larger batch runs in slices. */
+/* Activations of one submission: a larger batch runs in slices, and where less memory is free. */
 #define SLICE_BYTES ((uint64_t)256 << 20)
 
 /* A batch as the caller gave it, or a slice of it. */
@@ -114,86 +114,13 @@ adamra_status adamra_model_get_info(const adamra_model *model, adamra_model_info
     return ADAMRA_OK;
 }
 
-/* ---- plans ---- */
-
-static void plan_slot_finish(struct model_plan *slot)
-{
-    plan_destroy(slot->plan);
-    gpu_buffer_destroy(slot->tokens);
-    gpu_buffer_destroy(slot->lengths);
-    gpu_buffer_destroy(slot->logits);
-    encoder_finish(&slot->encoder);
-    *slot = (struct model_plan){0};
-}
-
-/* A buffer of the size of one of the encoder's bound tensors, bound to it. */
-static status bind_buffer(struct gpu_device *device, struct encoder *encoder, tensor_id id,
-                          enum gpu_memory_kind kind, struct gpu_buffer **out)
-{
-    const struct graph_tensor *tensor = &encoder->graph.tensors[id];
-    status result =
-        gpu_buffer_create(device, tensor->elements * element_bytes(tensor->type), kind, out);
-    encoder->bindings[id].buffer = *out;
-    return result;
-}
-
-static status plan_slot_init(struct adamra_model *model, uint32_t batch, uint32_t n,
-                             struct model_plan *slot)
-{
-    struct gpu_device *device = model->context->device;
-    struct encoder *encoder = &slot->encoder;
-    struct plan_params params = {.candidate = model->context->candidate};
-    status result = encoder_build(device->log, &model->config, &model->weights, batch, n, encoder);
-    if (result != STATUS_OK)
-        return result;
-    result = bind_buffer(device, encoder, encoder->tokens, GPU_MEMORY_UPLOAD, &slot->tokens);
-    if (result == STATUS_OK)
-        result = bind_buffer(device, encoder, encoder->lengths, GPU_MEMORY_UPLOAD, &slot->lengths);
-    if (result == STATUS_OK)
-        result = bind_buffer(device, encoder, encoder->logits, GPU_MEMORY_READBACK, &slot->logits);
-    if (result == STATUS_OK)
-        result = plan_create(device, &encoder->graph, encoder->bindings, &params, &slot->plan);
-    if (result != STATUS_OK) {
-        plan_slot_finish(slot);
-        return result;
-    }
-    encoder_cost(encoder, &slot->operations, &slot->bytes);
-    slot->batch = batch;
-    slot->n = n;
-    return STATUS_OK;
-}
-
-/* The plan of a shape; a new one takes the place of the least recently used. */
-static status find_plan(struct adamra_model *model, uint32_t batch, uint32_t n,
-                        struct model_plan **out)
-{
-    struct model_plan *slot = &model->plans[0];
-    for (uint32_t i = 0; i < MODEL_PLANS; i++) {
-        struct model_plan *other = &model->plans[i];
-        if (other->batch == batch && other->n == n) {
-            slot = other;
-            break;
-        }
-        if (other->last_used < slot->last_used)
-            slot = other;
-    }
-    if (slot->batch != batch || slot->n != n) {
-        plan_slot_finish(slot);
-        status result = plan_slot_init(model, batch, n, slot);
-        if (result != STATUS_OK)
-            return result;
-    }
-    slot->last_used = ++model->uses;
-    *out = slot;
-    return STATUS_OK;
-}
+/* ---- the model ---- */
 
 void adamra_model_destroy(adamra_model *model)
 {
     if (!model)
         return;
-    for (uint32_t i = 0; i < MODEL_PLANS; i++)
-        plan_slot_finish(&model->plans[i]);
+    model_plans_finish(model);
     weights_finish(&model->weights);
     config_finish(&model->config);
     free(model);
@@ -297,14 +224,10 @@ static void add_timing(const struct adamra_model *model, const struct model_plan
 }
 
 static status run_slice(struct adamra_model *model, const struct model_batch *slice,
-                        adamra_timing *timing)
+                        struct model_plan *slot, adamra_timing *timing)
 {
-    struct model_plan *slot = NULL;
     double device_ms = -1;
-    /* A row without tokens runs as one of padding, whose mean is zero too. */
-    status result = find_plan(model, slice->count, slice->n ? slice->n : 1, &slot);
-    if (result == STATUS_OK)
-        result = upload(model, slice, slot);
+    status result = upload(model, slice, slot);
     if (result == STATUS_OK)
         result = plan_run(slot->plan, &device_ms);
     if (result == STATUS_OK)
@@ -312,6 +235,47 @@ static status run_slice(struct adamra_model *model, const struct model_batch *sl
     if (result == STATUS_OK)
         add_timing(model, slot, device_ms, timing);
     return result;
+}
+
+/* Rows [first, first + rows) of a batch, or those that it has. */
+static struct model_batch slice_of(const struct adamra_model *model, const struct model_batch *all,
+                                   uint32_t first, uint32_t rows)
+{
+    const size_t labels = model->config.num_labels;
+    return (struct model_batch){.tokens = all->n ? all->tokens + (size_t)first * all->n : NULL,
+                                .lengths = all->lengths ? all->lengths + first : NULL,
+                                .count = (uint32_t)size_min(rows, all->count - first),
+                                .n = all->n,
+                                .logits = all->logits + first * labels};
+}
+
+static status run_slices(struct adamra_model *model, const struct model_batch *all,
+                         adamra_timing *timing)
+{
+    struct gpu_device *device = model->context->device;
+    /* A row without tokens runs as one of padding, whose mean is zero too. */
+    const uint32_t n = all->n ? all->n : 1;
+    const uint64_t row_bytes = encoder_row_bytes(&model->config, &model->weights, n);
+    uint32_t rows = (uint32_t)size_min(UINT32_MAX, size_max(1, model->slice_bytes / row_bytes));
+    for (uint32_t first = 0; first < all->count;) {
+        const struct model_batch slice = slice_of(model, all, first, rows);
+        struct model_plan *slot = NULL;
+        status result = model_plan_find(model, slice.count, n, &slot);
+        if (result == STATUS_OUT_OF_DEVICE_MEMORY && slice.count > 1) {
+            rows = slice.count / 2;
+            continue;
+        }
+        device->progress_from = (double)first / all->count;
+        first += slice.count;
+        device->progress_to = (double)first / all->count;
+        if (result == STATUS_OK)
+            result = run_slice(model, &slice, slot, timing);
+        if (result == STATUS_OK && first < all->count)
+            result = gpu_progress(device, 1);
+        if (result != STATUS_OK)
+            return result;
+    }
+    return STATUS_OK;
 }
 
 adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens, uint32_t batch,
@@ -328,21 +292,8 @@ adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens, uint3
     status result = gpu_device_check(model->context->device);
     if (!result)
         result = check_batch(model, &all);
-    uint64_t row_bytes = encoder_row_bytes(&model->config, &model->weights, n ? n : 1);
-    uint32_t rows = (uint32_t)size_min(UINT32_MAX, size_max(1, model->slice_bytes / row_bytes));
-    for (uint32_t first = 0; result == STATUS_OK && first < batch;) {
-        struct model_batch slice = {.tokens = n ? tokens + (size_t)first * n : NULL,
-                                    .lengths = lengths ? lengths + first : NULL,
-                                    .count = (uint32_t)size_min(rows, batch - first),
-                                    .n = n,
-                                    .logits = logits + (size_t)first * model->config.num_labels};
-        device->progress_from = (double)first / batch;
-        first += slice.count;
-        device->progress_to = (double)first / batch;
-        result = run_slice(model, &slice, &total);
-        if (result == STATUS_OK && first < batch)
-            result = gpu_progress(device, 1);
-    }
+    if (!result)
+        result = run_slices(model, &all, &total);
     device->progress_from = 0;
     device->progress_to = 1;
     if (result == STATUS_OK)

@@ -29,4 +29,11 @@ struct adamra_model {
 /* Bounds the activations of one submission: batches beyond it run in slices, a row at least. */
 void adamra_model_slice(adamra_model *model, uint64_t bytes);
 
+/* The plan of a shape; a new one takes the place of the least recently used, and of as many as the
+ * device's memory asks for. STATUS_OUT_OF_DEVICE_MEMORY of more than one row is not reported: fewer
+ * may do. (model_plans.c) */
+status model_plan_find(struct adamra_model *model, uint32_t batch, uint32_t n,
+                       struct model_plan **out);
+void model_plans_finish(struct adamra_model *model);
+
 #endif

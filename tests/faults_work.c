@@ -115,8 +115,9 @@ const struct work_kind work_kinds[] = {
      .imports = true},
     {"imported", work_import_steps, "adamra", ADAMRA_ROUTER_LOGITS, .imports = true},
     {"recorded", work_record_steps, "adamra", ADAMRA_ROUTER_WEIGHT},
-    {"model", model_steps, NULL, ADAMRA_ROUTER_LOGITS},
-    {"model in little memory", model_steps, NULL, ADAMRA_ROUTER_LOGITS, .memory = 800000},
+    {"model", model_steps, NULL, ADAMRA_ROUTER_LOGITS, .slices = true},
+    {"model in little memory", model_steps, NULL, ADAMRA_ROUTER_LOGITS, .memory = 800000,
+     .slices = true},
     {"recorded model", work_record_model_steps, NULL, ADAMRA_ROUTER_LOGITS},
 };
 const uint32_t work_count = ARRAY_SIZE(work_kinds);

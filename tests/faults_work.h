@@ -42,6 +42,7 @@ struct work_kind {
     uint64_t memory;                                /* max_device_memory */
     bool imports;  /* memory that cannot be imported is refused, or copied instead */
     bool overlaps; /* of two submissions at a time one is done before the other */
+    bool slices;   /* a batch that memory is too short for is run row by row */
 };
 
 extern const struct work_kind work_kinds[];

@@ -49,6 +49,7 @@
     ROW(bigbird) \
     ROW(encoder) \
     ROW(model) \
+    ROW(model_memory) \
     ROW(cli) \
     ROW(cli_files) \
     ROW(cli_interrupt) \
