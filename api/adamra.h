@@ -39,8 +39,11 @@ extern "C" {
 #endif
 
 /* The version of this header; adamra_version() is the library's. */
-#define ADAMRA_VERSION   "0.1.0"
-#define ADAMRA_MAX_HEADS 64
+#define ADAMRA_VERSION       "0.1.0"
+#define ADAMRA_VERSION_MAJOR 0
+#define ADAMRA_VERSION_MINOR 1
+#define ADAMRA_VERSION_PATCH 0
+#define ADAMRA_MAX_HEADS     64
 
 /* ---- status ---- */
 
@@ -234,7 +237,8 @@ ADAMRA_API adamra_status adamra_buffer_import(adamra_context *context, void *dat
 
 /* Distances in numbers, not bytes, between neighbours along each dimension of a tensor in a
  * buffer. All 0: tight. Else each one is a multiple of 4 and `row` at least the width, which is a
- * multiple of 4; those of dimensions that the tensor lacks are not read. */
+ * multiple of 4; those of dimensions that the tensor lacks are not read. Those of an input but
+ * `row` may be 0: all of that dimension read the same rows. */
 typedef struct adamra_strides {
     uint64_t batch, group, head, row;
 } adamra_strides;
@@ -247,7 +251,7 @@ typedef struct adamra_strides {
 typedef struct adamra_tensor {
     const float *data;      /* host memory, F32 */
     adamra_buffer *buffer;  /* device memory */
-    uint64_t offset;        /* bytes into buffer, a multiple of 16 */
+    uint64_t offset;        /* bytes into buffer, a multiple of 16; else 0 */
     adamra_strides strides; /* buffer only */
 } adamra_tensor;
 
@@ -332,7 +336,8 @@ typedef struct adamra_timing {
 typedef struct adamra_attention adamra_attention;
 
 /* Checks the parameters. Kernels are compiled and device memory is made by the first run, and by
- * a run that brings other buffers, or host memory in place of buffers, than the last. */
+ * a run that brings other buffers, or host memory in place of buffers, than the last. The device's
+ * copy of a host tensor stays for the next run, until one brings a buffer in its place. */
 ADAMRA_API adamra_status adamra_attention_create(adamra_context *context,
                                                  const adamra_attention_params *params,
                                                  adamra_attention **out);
@@ -340,8 +345,9 @@ ADAMRA_API void adamra_attention_destroy(adamra_attention *attention);
 /*
  * Runs and waits. Host tensors are copied in and out, but for large ones where the device shares
  * the host's memory and reads them as they are. Buffers are used in place where widths are
- * multiples of 4, else through a copy on the device; y must not overlap an input, and is written
- * in whole 32 bit words. Without numbers (n or m is 0) a tensor may be absent.
+ * multiples of 4, else through a copy on the device; y must not overlap an input (with strides,
+ * all between the first and the last number counts), and is written in whole 32 bit words. Without
+ * numbers (n or m is 0) a tensor may be absent.
  * timing: filled when not NULL
  */
 ADAMRA_API adamra_status adamra_attention_run(adamra_attention *attention,

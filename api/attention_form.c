@@ -159,6 +159,9 @@ static void set_shape(struct attn_shape *shape, const struct attn_kind *kind,
 
 /* ---- slots ---- */
 
+/* Kernels count rows in 32 bits, and look at a stretch or a block of keys past the last. */
+#define MOST_ROWS (UINT32_MAX - UINT16_MAX)
+
 /* Whether a product of sizes stays below 2^32, which is what kernels count in. */
 static bool addressable(const uint64_t *factors, uint32_t count)
 {
@@ -239,6 +242,9 @@ static status check_sizes(struct logger *log, const struct attention_form *form)
                         (unsigned long long)f[2], (unsigned long long)f[3],
                         (unsigned long long)f[4]);
     }
+    if (s->n > MOST_ROWS || s->m > MOST_ROWS)
+        return fail(log, STATUS_OUT_OF_DEVICE_MEMORY,
+                    "queries, keys: %u, %u, expected at most %u of each", s->n, s->m, MOST_ROWS);
     return STATUS_OK;
 }
 

@@ -139,6 +139,8 @@ static status check_tensor(const struct adamra_attention *attention, enum slot_i
            "%s: expected host memory or a buffer, got neither", slot->name);
     EXPECT(!tensor.data || slot_is_tight(&tensor.strides),
            "%s: expected no strides: host memory is tight", slot->name);
+    EXPECT(!tensor.data || !tensor.offset, "%s: expected no offset: host memory begins at its data",
+           slot->name);
     return tensor.buffer && slot->rows ? check_buffer(attention, index, &tensor) : STATUS_OK;
 }
 
@@ -182,7 +184,8 @@ static status check_overlap(const struct adamra_attention *attention, const adam
             tensor.buffer->memory->handle != y.buffer->memory->handle)
             continue;
         EXPECT(tensor.offset >= end || tensor.offset + tensor_bytes(&slots[i], &tensor) <= begin,
-               "y: expected memory of its own, got bytes that %s has too", slots[i].name);
+               "y: expected memory of its own, got some between the first and last number of %s",
+               slots[i].name);
     }
     return STATUS_OK;
 }

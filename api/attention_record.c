@@ -111,8 +111,9 @@ static status record(struct adamra_attention *attention, const adamra_attention_
                      VkCommandBuffer command, struct adamra_recording *recording)
 {
     struct host_inputs inputs;
-    if (attention->form.slots[SLOT_Y].rows == 0)
-        return STATUS_OK;
+    if (attention->form.slots[SLOT_Y].rows == 0) /* only the barriers */
+        return plan_create(attention->context->device, &recording->graph, NULL,
+                           &(struct plan_params){.command = command}, &recording->plan);
     status result = host_inputs_init(attention, io, &inputs);
     if (result)
         return result;

@@ -18,6 +18,16 @@ static status own_buffer(struct adamra_attention *attention, enum slot_index ind
                              &attention->own[index]);
 }
 
+/* Of a slot that the caller now brings a buffer for: the plan over it goes too. */
+static void drop_own(struct adamra_attention *attention, enum slot_index index)
+{
+    if (!attention->own[index])
+        return;
+    attention_drop_plan(attention);
+    gpu_buffer_destroy(attention->own[index]);
+    attention->own[index] = NULL;
+}
+
 /* Finds every slot's memory for this run: the caller's, or our own. */
 static status find_memory(struct adamra_attention *attention, const adamra_attention_io *io,
                           const struct attention_variant *variant,
@@ -32,6 +42,7 @@ static status find_memory(struct adamra_attention *attention, const adamra_atten
         if (!slot->used || (route && !variant->route))
             continue;
         if (tensor.buffer && slot->rows) {
+            drop_own(attention, i);
             memory[i] =
                 (struct slot_memory){tensor.buffer->memory, tensor.buffer->serial, tensor.offset};
             continue;

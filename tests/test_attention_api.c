@@ -99,6 +99,58 @@ END_TEST
 
 /* ---- memory, timing, kernels ---- */
 
+/* Copies of host tensors are given back when a run brings buffers, and made again when one does
+ * not. */
+START_TEST(buffers_take_the_place_of_copies)
+{
+    struct random random = random_seed(test_seed() + 13);
+    struct gpu_device *device = attention_context()->device;
+    struct attention_case c = {.name = "in turn", .rates = {1}};
+    c.params = (adamra_attention_params){.kind = "linear",
+                                         .batch = 1,
+                                         .groups = 1,
+                                         .heads = 1,
+                                         .queries = 64,
+                                         .keys = 64,
+                                         .key_width = 8,
+                                         .value_width = 8};
+    const size_t count = 64 * 8;
+    struct attention_result host;
+    float *again = calloc(count, sizeof(*again)), *first = calloc(count, sizeof(*first));
+    adamra_attention *attention;
+    attention_case_draw(&c, &random, true);
+    attention_result_init(&host, &c);
+    adamra_attention_io io = attention_case_io(&c, &host), on_device = io;
+    ck_assert_int_eq(adamra_attention_create(attention_context(), &c.params, &attention),
+                     ADAMRA_OK);
+    ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_OK);
+    memcpy(first, host.y, count * sizeof(*first));
+    adamra_buffer *buffers[] = {
+        buffer_of(ADAMRA_F32, c.q, count), buffer_of(ADAMRA_F32, c.k, count),
+        buffer_of(ADAMRA_F32, c.v, count), buffer_of(ADAMRA_F32, NULL, count)};
+    on_device.q = (adamra_tensor){.buffer = buffers[0], .offset = BUFFER_OFFSET};
+    on_device.k = (adamra_tensor){.buffer = buffers[1], .offset = BUFFER_OFFSET};
+    on_device.v = (adamra_tensor){.buffer = buffers[2], .offset = BUFFER_OFFSET};
+    on_device.y = (adamra_output){.buffer = buffers[3], .offset = BUFFER_OFFSET};
+    uint64_t before = gpu_memory_used(device);
+    ck_assert_int_eq(adamra_attention_run(attention, &on_device, NULL), ADAMRA_OK);
+    ck_assert_uint_eq(before - gpu_memory_used(device), 4 * count * sizeof(float));
+    read_numbers(buffers[3], ADAMRA_F32, again, count);
+    ck_assert_mem_eq(again, first, count * sizeof(*first));
+    memset(host.y, 0, count * sizeof(float));
+    ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_OK);
+    ck_assert_uint_eq(gpu_memory_used(device), before);
+    ck_assert_mem_eq(host.y, first, count * sizeof(*first));
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++)
+        adamra_buffer_destroy(buffers[i]);
+    adamra_attention_destroy(attention);
+    attention_result_finish(&host);
+    attention_case_finish(&c);
+    free(again);
+    free(first);
+}
+END_TEST
+
 /* Where the host cannot map a device's memory, tensors go through it in chunks: these need two. */
 START_TEST(staged_memory_gives_the_same)
 {
@@ -226,6 +278,7 @@ Suite *attention_api_suite(void)
     TCase *runs = tcase_create("runs");
     tcase_set_timeout(runs, 300);
     tcase_add_test(runs, buffers_give_what_host_memory_gives);
+    tcase_add_test(runs, buffers_take_the_place_of_copies);
     tcase_add_test(runs, staged_memory_gives_the_same);
     tcase_add_test(runs, scratch_does_not_grow_with_length);
     tcase_add_test(runs, timing_counts_as_the_specification);

@@ -71,6 +71,9 @@ static const struct {
     {"q, in quads: 1 x 1 x 1 x 4294967295 x 2, expected",
      {.queries = UINT32_MAX, .keys = 1, .key_width = 8, .value_width = 1, HEADS},
      ADAMRA_OUT_OF_DEVICE_MEMORY},
+    {"queries, keys: 1, 4294967295, expected at most 4294901760 of each",
+     {.kind = "linear", .queries = 1, .keys = UINT32_MAX, .key_width = 4, .value_width = 4},
+     ADAMRA_OUT_OF_DEVICE_MEMORY},
     {"v, in quads:",
      {.queries = 1, .keys = 1 << 20, .key_width = 1, .value_width = 1 << 14, HEADS},
      ADAMRA_OUT_OF_DEVICE_MEMORY},
@@ -202,6 +205,12 @@ static void q_strides_on_host(adamra_attention_io *io, const struct io_parts *pa
     io->q.strides.row = 8;
 }
 
+static void q_offset_on_host(adamra_attention_io *io, const struct io_parts *parts)
+{
+    (void)parts;
+    io->q.offset = 16;
+}
+
 static void y_rows_overlap(adamra_attention_io *io, const struct io_parts *parts)
 {
     io->y = (adamra_output){.buffer = parts->buffer, .strides = {.batch = 20, .row = 4}};
@@ -262,11 +271,12 @@ static const struct {
     {"k: expected strides that reach fewer than 2^34 numbers", k_strides_overflow},
     {"k: expected strides that reach fewer than 2^34 numbers", k_strides_far},
     {"q: expected no strides: host memory is tight", q_strides_on_host},
+    {"q: expected no offset: host memory begins at its data", q_offset_on_host},
     {"y: expected strides by which no two rows share a number", y_rows_overlap},
-    {"y: expected memory of its own, got bytes that q has too", y_strides_over_q},
+    {"y: expected memory of its own, got some between", y_strides_over_q},
     {"router_logits: expected no strides", logits_strides},
     {"y: expected host memory or a buffer, got neither", y_absent},
-    {"y: expected memory of its own, got bytes that q has too", y_over_q},
+    {"y: expected memory of its own, got some between", y_over_q},
     {"router_logits: expected host memory or a buffer, got neither", logits_absent},
     {"router_weight, router_bias: given, but", weight_too},
     {"router_weight, router_bias: expected host memory, got a buffer", weight_in_buffer},

@@ -152,7 +152,7 @@ START_TEST(lists_the_device_that_is_named)
     json_t *list = json_loads(program_run("devices --json --device 0")->output, 0, NULL);
     ck_assert_uint_eq(json_array_size(list), 1);
     json_decref(list);
-    program_expect(program_run("devices --device 99"), 4, "matches '99'; there are 0: ");
+    program_expect(program_run("devices --device 99"), 4, "matches '99'; those there are: 0: ");
     program_expect(program_run_in("ADAMRA_DEVICE=99", "devices"), 0, "");
 }
 END_TEST

@@ -227,8 +227,8 @@ START_TEST(recording_refuses)
 }
 END_TEST
 
-/* Nothing to write is nothing to record. */
-START_TEST(an_empty_attention_records_nothing)
+/* Without queries nothing is written, without keys zeros are. */
+START_TEST(an_empty_attention_writes_nothing)
 {
     struct host host;
     host_init(&host, HOST_PLAIN);
@@ -390,7 +390,7 @@ Suite *embed_record_suite(void)
     tcase_add_loop_test(attention, host_inputs_are_copied_by_each_execution, 0, ARRAY_SIZE(kinds));
     tcase_add_test(attention, recordings_follow_each_other);
     tcase_add_test(attention, recording_refuses);
-    tcase_add_test(attention, an_empty_attention_records_nothing);
+    tcase_add_test(attention, an_empty_attention_writes_nothing);
     tcase_add_test(model, recorded_models_are_as_run);
     tcase_add_test(model, model_recording_refuses);
     suite_add_tcase(suite, attention);

@@ -161,14 +161,61 @@ START_TEST(storage_usage_is_enough_where_shaders_bind_four)
 }
 END_TEST
 
+static PFN_vkCmdPipelineBarrier place_barrier;
+static uint32_t entries, exits; /* barriers that wait for compute; that the host waits for, too */
+
+static VKAPI_ATTR void VKAPI_CALL count_barrier(
+    VkCommandBuffer command, VkPipelineStageFlags from, VkPipelineStageFlags to,
+    VkDependencyFlags flags, uint32_t count, const VkMemoryBarrier *memory, uint32_t buffer_count,
+    const VkBufferMemoryBarrier *buffers, uint32_t image_count, const VkImageMemoryBarrier *images)
+{
+    entries += count == 1 && from & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT &&
+               memory->srcAccessMask & VK_ACCESS_SHADER_WRITE_BIT &&
+               to & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT &&
+               memory->dstAccessMask & VK_ACCESS_SHADER_READ_BIT;
+    exits += count == 1 && to & VK_PIPELINE_STAGE_HOST_BIT;
+    place_barrier(command, from, to, flags, count, memory, buffer_count, buffers, image_count,
+                  images);
+}
+
+/* The program relies on the barriers at both ends, also where there is nothing in between. */
+START_TEST(an_empty_attention_has_barriers)
+{
+    struct host host;
+    host_init(&host, HOST_PLAIN);
+    adamra_context *context = host_context(&host);
+    adamra_attention *attention;
+    adamra_recording *recording;
+    const adamra_attention_params params = {.kind = "linear", .key_width = 4, .value_width = 4};
+    const adamra_attention_io io = {0};
+    VkCommandBuffer command = host_begin(&host);
+    ck_assert_int_eq(adamra_attention_create(context, &params, &attention), ADAMRA_OK);
+    place_barrier = context->device->vk.vkCmdPipelineBarrier;
+    context->device->vk.vkCmdPipelineBarrier = count_barrier;
+    entries = exits = 0;
+    ck_assert_int_eq(adamra_attention_record(attention, &io, command, &recording), ADAMRA_OK);
+    ck_assert_uint_eq(entries, 2); /* the last one is for later compute work too */
+    ck_assert_uint_eq(exits, 1);
+    host_end(&host, command);
+    host_submit(&host, command);
+    adamra_recording_destroy(recording);
+    adamra_attention_destroy(attention);
+    adamra_context_destroy(context);
+    host_free(&host, command);
+    host_finish(&host);
+}
+END_TEST
+
 Suite *embed_usage_suite(void)
 {
     Suite *suite = suite_create("embed_usage");
-    TCase *usage = tcase_create("usage");
+    TCase *usage = tcase_create("usage"), *barriers = tcase_create("barriers");
     tcase_set_timeout(usage, 300);
     tcase_set_tags(usage, "kernels");
     tcase_add_test(usage, storage_usage_is_enough);
     tcase_add_test(usage, storage_usage_is_enough_where_shaders_bind_four);
     suite_add_tcase(suite, usage);
+    tcase_add_test(barriers, an_empty_attention_has_barriers);
+    suite_add_tcase(suite, barriers);
     return suite;
 }

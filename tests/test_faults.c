@@ -64,12 +64,6 @@ static bool is_import(const char *name)
            !strcmp(name, "vkCreateBuffer") || !strcmp(name, "vkGetMemoryHostPointerPropertiesEXT");
 }
 
-/* Of the device's memory, as it is reported. */
-static bool is_lack(const char *name, VkResult error)
-{
-    return !strcmp(name, "vkAllocateMemory") || status_of(error) == ADAMRA_OUT_OF_DEVICE_MEMORY;
-}
-
 /* The code that says of a failure what it was, and one line of text. */
 static void check_failure(adamra_status code, VkResult error, const char *text, const char *where)
 {
@@ -216,7 +210,8 @@ static bool work_with(struct work *work, uint32_t classes, uint32_t index, VkRes
     else
         ck_assert_msg(!name || is_optional(name, error) || classes == FAULT_HOST ||
                           (work->kind->imports && is_import(name)) ||
-                          (work->kind->slices && is_lack(name, error)),
+                          (work->kind->slices && (status_of(error) == ADAMRA_OUT_OF_DEVICE_MEMORY ||
+                                                  !strcmp(name, "vkAllocateMemory"))),
                       "%s: %s failed, and nobody said so", work->kind->name, name);
     work_release(work);
     ck_assert_msg(!faults_misuse(), "%s, %s: %s of what is in use", work->kind->name, name,

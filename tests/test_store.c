@@ -52,6 +52,12 @@ START_TEST(what_is_saved_is_loaded)
     char command[640];
     snprintf(command, sizeof(command), "test $(ls -A '%s' | wc -l) = 2", in_folder("a/b/c"));
     ck_assert_int_eq(system(command), 0);
+    /* A letter like others, here. */
+    gpu_store_init(in_folder("d\\e/f"), &store);
+    ck_assert(gpu_store_save(&store, "key", "x", 1));
+    ck_assert_int_eq(stat(in_folder("d\\e/f/key"), &info), 0);
+    ck_assert_int_ne(stat(in_folder("d"), &info), 0);
+    gpu_store_finish(&store);
 }
 END_TEST
 

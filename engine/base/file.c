@@ -142,11 +142,11 @@ static void finish_writer(struct file_writer *writer)
     *writer = (struct file_writer){.descriptor = -1};
 }
 
-/* Bytes of the path up to the file's own name, whichever system's path it is. */
+/* Bytes of the path up to the file's own name. */
 static size_t folder_bytes(const char *path)
 {
     size_t bytes = strlen(path);
-    while (bytes > 0 && !strchr("/\\:", path[bytes - 1]))
+    while (bytes > 0 && !system_is_separator(path[bytes - 1]))
         bytes--;
     return bytes;
 }

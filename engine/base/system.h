@@ -18,6 +18,9 @@ void system_yield(void);
 /* ---- files: descriptors are those of read, write and close, without translation of line ends.
  * Functions that return int give 0 or an errno unless said. ---- */
 
+/* Whether paths are parted there. */
+bool system_is_separator(char letter);
+
 enum system_open {
     SYSTEM_READ,
     SYSTEM_WRITE,  /* one that exists, as it is */

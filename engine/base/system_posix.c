@@ -53,6 +53,11 @@ static int code(int result)
     return result == 0 ? 0 : errno;
 }
 
+bool system_is_separator(char letter)
+{
+    return letter == '/';
+}
+
 int system_open(const char *path, enum system_open how)
 {
     static const int flags[] = {[SYSTEM_READ] = O_RDONLY,

@@ -81,6 +81,11 @@ static int last_error(void)
 
 /* ---- files ---- */
 
+bool system_is_separator(char letter)
+{
+    return letter == '/' || letter == '\\' || letter == ':';
+}
+
 int system_open(const char *path, enum system_open how)
 {
     static const int flags[] = {[SYSTEM_READ] = _O_RDONLY,

@@ -45,7 +45,7 @@ enum gpu_device_type { GPU_DISCRETE, GPU_INTEGRATED, GPU_VIRTUAL, GPU_CPU, GPU_O
 struct gpu_limits {
     uint64_t storage_range;    /* bytes of one storage buffer binding */
     uint64_t texel_elements;   /* of one texel buffer view */
-    uint64_t allocation_bytes; /* of one VkDeviceMemory */
+    uint64_t allocation_bytes; /* of one VkDeviceMemory, and of a buffer */
     uint64_t buffer_offset;    /* alignment of a binding's offset: storage and texel, bytes */
     uint64_t noncoherent_atom;
     uint64_t host_import; /* alignment of imported host memory, bytes */

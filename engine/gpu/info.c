@@ -9,6 +9,7 @@ struct device_properties {
     VkPhysicalDeviceProperties2 core;
     VkPhysicalDeviceIDProperties id;
     VkPhysicalDeviceMaintenance3Properties maintenance3;
+    VkPhysicalDeviceMaintenance4PropertiesKHR maintenance4; /* zeros where it is not there */
     VkPhysicalDeviceSubgroupProperties subgroup;
     VkPhysicalDeviceSubgroupSizeControlPropertiesEXT sizes;
     VkPhysicalDeviceDriverProperties driver;
@@ -28,6 +29,7 @@ static void query_properties(const struct gpu_instance *instance, VkPhysicalDevi
     out->core.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
     out->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
     out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
+    out->maintenance4.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES_KHR;
     out->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
     out->sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT;
     out->driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
@@ -38,6 +40,10 @@ static void query_properties(const struct gpu_instance *instance, VkPhysicalDevi
     if (gpu_extension_present(extensions, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) {
         out->driver.pNext = out->subgroup.pNext;
         out->subgroup.pNext = &out->driver;
+    }
+    if (gpu_extension_present(extensions, VK_KHR_MAINTENANCE_4_EXTENSION_NAME)) {
+        out->maintenance4.pNext = out->subgroup.pNext;
+        out->subgroup.pNext = &out->maintenance4;
     }
     if (gpu_extension_present(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
         out->sizes.pNext = out->subgroup.pNext;
@@ -111,6 +117,14 @@ static uint32_t loop_iterations(const struct device_properties *properties)
                                                                      : UINT32_MAX;
 }
 
+/* Of one allocation, which no buffer of ours is larger than. */
+static uint64_t allocation_bytes(const struct device_properties *properties)
+{
+    const uint64_t allocation = properties->maintenance3.maxMemoryAllocationSize;
+    const uint64_t buffer = properties->maintenance4.maxBufferSize;
+    return buffer ? size_min(allocation, buffer) : allocation;
+}
+
 static void set_limits(struct gpu_limits *limits, const struct device_properties *properties)
 {
     const VkPhysicalDeviceLimits *core = &properties->core.properties.limits;
@@ -119,7 +133,7 @@ static void set_limits(struct gpu_limits *limits, const struct device_properties
     *limits = (struct gpu_limits){
         .storage_range = core->maxStorageBufferRange,
         .texel_elements = core->maxTexelBufferElements,
-        .allocation_bytes = properties->maintenance3.maxMemoryAllocationSize,
+        .allocation_bytes = allocation_bytes(properties),
         .buffer_offset = size_max(offset, 16),
         .noncoherent_atom = size_max(core->nonCoherentAtomSize, 1),
         .host_import = properties->host.minImportedHostPointerAlignment,

@@ -26,7 +26,7 @@ void gpu_memory_destroy(struct gpu_device *device)
     device->memory = NULL;
 }
 
-/* The heap that buffers for the device come from: the largest device-local one. */
+/* No buffer is larger than it. */
 static uint32_t largest_heap(const struct gpu_memory *memory)
 {
     const VkPhysicalDeviceMemoryProperties *properties = &memory->properties;

@@ -86,6 +86,6 @@ status gpu_select_fail(struct logger *log, const struct gpu_physical *list, uint
             log, STATUS_NO_DEVICE,
             "no usable Vulkan device%s%s: one with Vulkan 1.1 and a compute queue is needed",
             select ? ", asked for " : "", select ? select : "");
-    return fail(log, STATUS_NO_DEVICE, "no Vulkan device matches '%s'; there are %s", select,
+    return fail(log, STATUS_NO_DEVICE, "no Vulkan device matches '%s'; those there are: %s", select,
                 there);
 }

@@ -23,7 +23,7 @@ static void make_folders(const char *folder)
     char *path = strdup(folder);
     for (size_t i = 1; path && path[i]; i++) {
         char separator = path[i];
-        if (separator != '/' && separator != '\\')
+        if (!system_is_separator(separator))
             continue;
         path[i] = 0;
         (void)system_make_folder(path);
