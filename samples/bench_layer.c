@@ -183,16 +183,16 @@ static status build_graph(struct work *work, struct layer *layer)
     graph_init(&encoder.graph);
     encoder.lengths =
         graph_add_tensor(&encoder.graph, "lengths", ELEMENT_U32, spec->batch, GRAPH_BOUND);
-    struct rows x = add_rows(&builder, "x", spec->type, builder.rows, d4, GRAPH_BOUND);
-    struct rows y = add_rows(&builder, "y", spec->type, builder.rows, d4, GRAPH_BOUND);
+    struct rows x = add_spread(&builder, "x", builder.rows, d4, GRAPH_BOUND);
+    struct rows y = add_spread(&builder, "y", builder.rows, d4, GRAPH_BOUND);
     step_attention(&builder, &layer->layer, x, y, LINEAR_PLAIN);
     reserve_bindings(&builder, encoder.graph.tensor_count);
     layer->x = x.tensor;
     layer->y = y.tensor;
     work->graph = encoder.graph;
     work->bindings = encoder.bindings;
-    work_add_rows(work, x.tensor, WORK_INPUT, spec->type, builder.rows, spec->d_model, d4 * 4);
-    work_add_rows(work, y.tensor, WORK_OUTPUT, spec->type, builder.rows, spec->d_model, d4 * 4);
+    work_add_rows(work, x.tensor, WORK_INPUT, spec->type, builder.rows, spec->d_model, x.row * 4);
+    work_add_rows(work, y.tensor, WORK_OUTPUT, spec->type, builder.rows, spec->d_model, y.row * 4);
     work_add_words(work, encoder.lengths, spec->batch, FILL_COUNT, spec->n);
     status result = builder.state ? builder.state : graph_status(&work->graph);
     return result == STATUS_OK
@@ -212,8 +212,9 @@ static status build(struct work *work)
         return result;
     }
     init_config(&work->spec, layer);
-    uint64_t d4 = size_div_up(work->spec.d_model, 4);
-    if ((uint64_t)work->spec.batch * work->spec.n > UINT32_MAX / d4) {
+    uint32_t quads = (uint32_t)size_div_up(work->spec.d_model, 4);
+    if ((uint64_t)work->spec.batch * work->spec.n >
+        UINT32_MAX / spread_row(work->spec.type, quads)) {
         return fail(log, STATUS_OUT_OF_DEVICE_MEMORY, "X: expected less than 2^32 quads");
     }
     result = make_weights(work, layer);

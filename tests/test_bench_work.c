@@ -18,6 +18,8 @@ static const struct {
     {{PASS_CORE, &attn_adamra, &rates, false, ELEMENT_F32, 1, 4, 1, 1, 0, {0}, NULL}},
     {{PASS_LAYER, &attn_adamra, &rates, false, ELEMENT_F32, 150, 18, 2, 2, 50, {0}, NULL}},
     {{PASS_LAYER, &attn_adamra, &rates, false, ELEMENT_F16, 150, 16, 1, 1, 64, {0}, NULL}},
+    {{PASS_LAYER, &attn_adamra, &rates, false, ELEMENT_F32, 60, 64, 2, 1, 256, {0}, NULL}},
+    {{PASS_LAYER, &attn_adamra, &rates, false, ELEMENT_F16, 60, 64, 1, 2, 512, {0}, NULL}},
     {{PASS_LAYER, &attn_softmax, NULL, false, ELEMENT_F32, 70, 12, 1, 3, 40, {0}, NULL}},
     {{PASS_LAYER, &attn_linear, NULL, false, ELEMENT_F16, 70, 12, 2, 1, 40, {0}, NULL}},
     {{PASS_LAYER, &attn_bigbird, NULL, false, ELEMENT_F32, 700, 8, 1, 1, 16, {0}, NULL}},

@@ -18,7 +18,8 @@ static void classify(struct builder *builder, struct rows pooled)
                                   weights->classifier_in.n4, GRAPH_SCRATCH);
     struct rows logits = {.tensor = builder->encoder->logits,
                           .count = builder->batch,
-                          .quads = weights->classifier_out.n4};
+                          .quads = weights->classifier_out.n4,
+                          .row = weights->classifier_out.n4};
     step_linear(builder, &weights->classifier_in, pooled, hidden, LINEAR_GELU);
     step_linear(builder, &weights->classifier_out, hidden, logits, LINEAR_PLAIN);
 }
@@ -99,13 +100,15 @@ uint64_t encoder_row_bytes(const struct model_config *config, const struct weigh
                            uint32_t n)
 {
     const struct projections *projections = &weights->projections;
-    uint64_t d4 = size_div_up(config->hidden_size, 4);
-    uint64_t quads = n * (2 * d4 + projections->block_columns); /* x, the last norm's, attended */
+    const enum element_type type = weights->type;
+    uint64_t x = spread_row(type, (config->hidden_size + 3) / 4);
+    uint64_t hidden = spread_row(type, (config->intermediate_size + 3) / 4);
+    uint64_t attended = spread_row(type, projections->block_columns);
+    uint64_t quads = n * (2 * x + attended + hidden); /* x, the last norm's */
     for (uint32_t i = 0; i < projections->count; i++) {
         const struct product *product = &projections->products[i];
-        quads += size_div_up(n, product->rate) * (d4 + product->n4);
+        quads += size_div_up(n, product->rate) * (x + spread_row(type, product->n4));
     }
-    quads += n * size_div_up(config->intermediate_size, 4);
     uint64_t moments = n * 4 * sizeof(float);
     return quads * 4 * element_bytes(weights->type) + moments;
 }

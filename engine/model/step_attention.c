@@ -8,9 +8,9 @@ static struct attn_layout columns_layout(const struct builder *builder, struct r
                                          uint32_t column)
 {
     return (struct attn_layout){.start = column,
-                                .batch = (uint64_t)(rows.count / builder->batch) * rows.quads,
+                                .batch = (uint64_t)(rows.count / builder->batch) * rows.row,
                                 .group = builder->weights->projections.dk4,
-                                .row = rows.quads};
+                                .row = rows.row};
 }
 
 static struct attn_shape attention_shape(const struct builder *builder)

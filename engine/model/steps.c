@@ -10,12 +10,28 @@ struct rows add_rows(struct builder *builder, const char *name, enum element_typ
     struct graph *graph = &builder->encoder->graph;
     return (struct rows){.tensor = graph_add_tensor(graph, name, type, elements, role),
                          .count = count,
-                         .quads = quads};
+                         .quads = quads,
+                         .row = quads};
+}
+
+uint32_t spread_row(enum element_type type, uint32_t quads)
+{
+    const uint32_t bytes = 4 * element_bytes(type); /* of a quad */
+    return (uint64_t)quads * bytes % 1024 ? quads : quads + 128 / bytes;
+}
+
+struct rows add_spread(struct builder *builder, const char *name, uint32_t count, uint32_t quads,
+                       enum graph_role role)
+{
+    const enum element_type type = builder->weights->type;
+    struct rows rows = add_rows(builder, name, type, count, spread_row(type, quads), role);
+    rows.quads = quads;
+    return rows;
 }
 
 struct rows add_scratch(struct builder *builder, const char *name, uint32_t count, uint32_t quads)
 {
-    return add_rows(builder, name, builder->weights->type, count, quads, GRAPH_SCRATCH);
+    return add_spread(builder, name, count, quads, GRAPH_SCRATCH);
 }
 
 bool reserve_bindings(struct builder *builder, uint32_t count)
@@ -64,7 +80,7 @@ struct rows step_embed(struct builder *builder)
                                                .vocabulary = builder->config->vocab_size,
                                                .table_row = d4,
                                                .position_row = d4,
-                                               .x_row = d4};
+                                               .x_row = x.row};
     call->tensors[EMBED_TOKENS] = builder->encoder->tokens;
     call->tensors[EMBED_TABLE] = tokens;
     call->tensors[EMBED_POSITIONS] = positions;
@@ -78,7 +94,7 @@ static struct graph_call *add_norm(struct builder *builder, struct rows x, tenso
     struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_norm);
     call->params.norm = (struct norm_params){.rows = x.count,
                                              .columns = builder->config->hidden_size,
-                                             .x_row = x.quads,
+                                             .x_row = x.row,
                                              .y_row = y_row,
                                              .eps = builder->config->layer_norm_eps};
     call->tensors[NORM_X] = x.tensor;
@@ -99,7 +115,7 @@ struct rows step_norm(struct builder *builder, const struct norm_weights *weight
     struct rows y = add_scratch(builder, "normed", x.count, x.quads);
     tensor_id scale = add_weight(builder, "norm.weight", &weights->scale);
     tensor_id bias = add_weight(builder, "norm.bias", &weights->bias);
-    struct graph_call *call = add_norm(builder, x, y.tensor, y.quads);
+    struct graph_call *call = add_norm(builder, x, y.tensor, y.row);
     call->tensors[NORM_WEIGHT] = scale;
     call->tensors[NORM_BIAS] = bias;
     return y;
@@ -114,9 +130,9 @@ void step_linear(struct builder *builder, const struct linear_weights *weights, 
     call->params.linear = (struct linear_params){.rows = a.count,
                                                  .k4 = weights->k4,
                                                  .n4 = weights->n4,
-                                                 .a_row = a.quads,
+                                                 .a_row = a.row,
                                                  .w_row = weights->n4,
-                                                 .c_row = c.quads};
+                                                 .c_row = c.row};
     call->options[OPTION_BIAS] = 1;
     call->options[OPTION_GELU] = flags & LINEAR_GELU ? 1 : 0;
     call->options[OPTION_RESIDUAL] = flags & LINEAR_ADD ? 1 : 0;
@@ -149,16 +165,16 @@ static struct graph_call *add_pool(struct builder *builder, struct rows x, const
     struct pool_params params = {.batch = builder->batch,
                                  .quads = x.quads,
                                  .rows = builder->n,
-                                 .x_batch = builder->n * x.quads,
-                                 .x_row = x.quads,
-                                 .y_row = x.quads,
+                                 .x_batch = builder->n * x.row,
+                                 .x_row = x.row,
+                                 .y_row = pooled[0].row,
                                  .m_batch = builder->n,
                                  .columns = builder->config->hidden_size};
     for (uint32_t level = 0; level < levels; level++) {
         uint32_t segments = (uint32_t)size_div_up(builder->n, rates[level]);
         params.rates[level] = rates[level];
         params.segments[level] = segments;
-        params.y_batch[level] = segments * x.quads;
+        params.y_batch[level] = segments * pooled[level].row;
     }
     struct graph_call *call = graph_add_call(&builder->encoder->graph, &op_pool);
     call->params.pool = params;
@@ -180,9 +196,9 @@ void step_pool(struct builder *builder, struct rows x, const uint32_t *rates, ui
     for (uint32_t done = 0; done < count;) {
         uint32_t levels = pool_levels(&rates[done], count - done);
         for (uint32_t i = done; i < done + levels; i++)
-            pooled[i] = add_scratch(builder, "pooled",
-                                    builder->batch * (uint32_t)size_div_up(builder->n, rates[i]),
-                                    x.quads);
+            pooled[i] =
+                add_scratch(builder, "pooled",
+                            builder->batch * (uint32_t)size_div_up(builder->n, rates[i]), x.quads);
         add_pool(builder, x, &rates[done], levels, &pooled[done]);
         done += levels;
     }

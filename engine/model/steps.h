@@ -20,13 +20,21 @@ struct builder {
 struct rows {
     tensor_id tensor;
     uint32_t count, quads;
+    uint32_t row;      /* quads from one to the next */
     bool normed;       /* what reads them normalises them, by */
     tensor_id moments; /* a quad a row */
 };
 
 struct rows add_rows(struct builder *builder, const char *name, enum element_type type,
                      uint32_t count, uint32_t quads, enum graph_role role);
-/* Scratch rows of the storage type. */
+/* Rows of the storage type as kernels that go over many of them like it: where they would be a
+ * multiple of 1 KiB apart, which a processor's cache puts all into few of its sets, they are 128
+ * bytes further. */
+struct rows add_spread(struct builder *builder, const char *name, uint32_t count, uint32_t quads,
+                       enum graph_role role);
+/* Quads that such a row takes. */
+uint32_t spread_row(enum element_type type, uint32_t quads);
+/* Scratch rows of that kind. */
 struct rows add_scratch(struct builder *builder, const char *name, uint32_t count, uint32_t quads);
 /* A weight as a bound tensor. */
 tensor_id add_weight(struct builder *builder, const char *name, const struct weight *weight);
