@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Activations of one submission: a larger batch runs in slices, and where less memory is free. */
+/* Activations of one submission, at most: a larger batch runs in slices, as does one that finds
+ * less memory free. */
 #define SLICE_BYTES ((uint64_t)256 << 20)
 
 /* A batch as the caller gave it, or a slice of it. */

@@ -95,18 +95,18 @@ static bool drop_oldest(struct adamra_model *model)
     return oldest != NULL;
 }
 
-/* Whether a plan of so many bytes finds room, if need be in place of all others; those that stand
- * in its way are dropped. */
-static bool make_room(struct adamra_model *model, uint64_t bytes)
+/* Whether a plan of a batch should be made: there is room for its bytes, if need be in place of all
+ * others, of which those in its way are dropped. Also where there is none for a single row, or it
+ * is one: the device may have other memory, or says what it lacks. */
+static bool make_room(struct adamra_model *model, uint32_t batch, uint64_t bytes)
 {
     uint64_t room = free_bytes(model);
     for (uint32_t i = 0; i < MODEL_PLANS; i++)
         room += plan_slot_bytes(&model->plans[i]);
-    if (bytes > room || bytes > model->context->device->limits.allocation_bytes)
-        return false;
-    while (bytes > free_bytes(model) && drop_oldest(model))
+    bool fits = bytes <= size_min(room, model->context->device->limits.allocation_bytes);
+    while (fits && bytes > free_bytes(model) && drop_oldest(model))
         continue;
-    return true;
+    return fits || batch == 1 || bytes / batch > room;
 }
 
 /* ---- plans ---- */
@@ -158,7 +158,7 @@ static status add_plan(struct adamra_model *model, uint32_t batch, uint32_t n,
     if (result != STATUS_OK)
         return result;
     result = measure(log, &encoder, &bytes);
-    if (result == STATUS_OK && !make_room(model, bytes) && batch > 1)
+    if (result == STATUS_OK && !make_room(model, batch, bytes))
         result = STATUS_OUT_OF_DEVICE_MEMORY;
     if (result != STATUS_OK) {
         encoder_finish(&encoder);

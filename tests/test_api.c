@@ -1,6 +1,7 @@
 /* api: what listing devices, contexts and buffers refuse, and what they take. */
 #include "gpu/gpu.h"
 #include "support.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,17 @@ START_TEST(contexts_accept_null)
 }
 END_TEST
 
+START_TEST(versions_agree)
+{
+    char numbers[32];
+    snprintf(numbers, sizeof(numbers), "%d.%d.%d", ADAMRA_VERSION_MAJOR, ADAMRA_VERSION_MINOR,
+             ADAMRA_VERSION_PATCH);
+    ck_assert_str_eq(numbers, ADAMRA_VERSION);
+    ck_assert_str_eq(adamra_version(), ADAMRA_VERSION);
+    ck_assert_str_eq(PROJECT_VERSION, ADAMRA_VERSION);
+}
+END_TEST
+
 Suite *api_suite(void)
 {
     Suite *suite = suite_create("api");
@@ -214,6 +226,7 @@ Suite *api_suite(void)
     tcase_add_unchecked_fixture(tests, open_buffer, close_buffer);
     tcase_add_test(tests, devices_fill_what_there_is);
     tcase_add_test(tests, contexts_accept_null);
+    tcase_add_test(tests, versions_agree);
     suite_add_tcase(suite, tests);
     return suite;
 }
