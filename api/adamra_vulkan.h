@@ -67,7 +67,8 @@ typedef struct adamra_vulkan_features {
  * VkPhysicalDeviceVulkan11Features, VkPhysicalDeviceVulkan12Features or
  * VkPhysicalDeviceVulkan13Features there, the features that adamra uses are switched on, what else
  * it asks for stays, and the struct for the same feature is not among ours, since Vulkan forbids
- * that. The structs above themselves must not be in it.
+ * that. The structs above themselves must not be in it (ADAMRA_INVALID_ARGUMENT; it is then as it
+ * was).
  */
 ADAMRA_API adamra_status adamra_vulkan_get_features(
     PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,

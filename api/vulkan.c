@@ -57,6 +57,21 @@ static void merge_link(VkBaseOutStructure *link, struct gpu_enable *ours)
     }
 }
 
+/* Whether a chain holds a struct of ours, of which Vulkan allows one. */
+static bool holds_ours(const VkBaseOutStructure *link, const struct gpu_enable *enable)
+{
+    const void *const ours[] = {&enable->storage16,    &enable->float16,   &enable->subgroup,
+                                &enable->memory_model, &enable->matrix_nv, &enable->matrix_khr};
+    for (; link; link = link->pNext)
+        for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+            VkBaseOutStructure own;
+            memcpy(&own, ours[i], sizeof(own));
+            if (own.sType == link->sType)
+                return true;
+        }
+    return false;
+}
+
 /* Puts a struct of ours before what the chain has so far, where it has a type. */
 static void chain_struct(adamra_vulkan_features *out, void *to, const void *from, size_t size)
 {
@@ -104,7 +119,10 @@ adamra_status adamra_vulkan_get_features(PFN_vkGetInstanceProcAddr get_instance_
     result = gpu_physical_extensions(NULL, &functions, physical_device, &present);
     if (!result) {
         gpu_enable_query(&functions, physical_device, &present, &enable);
-        export_features(&enable, next, out);
+        if (holds_ours(next, &enable))
+            result = STATUS_INVALID_ARGUMENT;
+        else
+            export_features(&enable, next, out);
         free(present.list);
     }
     gpu_instance_finish(&functions);

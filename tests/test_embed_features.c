@@ -52,6 +52,12 @@ START_TEST(features_are_appended_to_the_callers_chain)
     while (last->pNext)
         last = last->pNext;
     ck_assert_ptr_eq(last, &mine);
+    VkPhysicalDevice16BitStorageFeatures ours = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES, .pNext = &mine};
+    ck_assert_int_eq(adamra_vulkan_get_features(host.vulkan.get_instance_proc_addr,
+                                                host.vulkan.instance, host.vulkan.physical_device,
+                                                &ours, &features),
+                     ADAMRA_INVALID_ARGUMENT);
     ck_assert_int_eq(adamra_vulkan_get_features(NULL, VK_NULL_HANDLE, host.vulkan.physical_device,
                                                 NULL, &features),
                      ADAMRA_INVALID_ARGUMENT);

@@ -77,6 +77,17 @@ static void set_groups(const struct gpu_device *device, struct gpu_piece *piece)
     piece->groups_x = (uint32_t)size_div_up(count, rows);
 }
 
+static status fail_item(struct gpu_device *device, const struct gpu_dispatch *dispatch,
+                        uint32_t tight, uint64_t item)
+{
+    const struct gpu_window window = make_window(device, dispatch, tight, item, item + 1);
+    const unsigned long long most = view_limit(device, dispatch, tight);
+    return fail(device->log, STATUS_UNSUPPORTED,
+                "%s: one item needs %llu bytes of binding %u, %s can bind %llu",
+                dispatch->label ? dispatch->label : gpu_shader_name(dispatch->pipeline->shader),
+                (unsigned long long)(window.end - window.begin), tight, device->info.name, most);
+}
+
 status gpu_piece_next(struct gpu_device *device, const struct gpu_dispatch *dispatch,
                       uint64_t first, uint64_t most, struct gpu_piece *piece)
 {
@@ -97,11 +108,7 @@ status gpu_piece_next(struct gpu_device *device, const struct gpu_dispatch *disp
         end = low;
     }
     if (end == first)
-        return fail(device->log, STATUS_UNSUPPORTED,
-                    "%s: one item needs more of binding %u than the %llu bytes that %s can bind",
-                    dispatch->label ? dispatch->label : gpu_shader_name(dispatch->pipeline->shader),
-                    tight, (unsigned long long)view_limit(device, dispatch, tight),
-                    device->info.name);
+        return fail_item(device, dispatch, tight, first);
     memset(piece, 0, sizeof(*piece));
     piece->first = first;
     piece->end = end;
