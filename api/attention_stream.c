@@ -5,9 +5,6 @@
 #include <math.h>
 
 #define SETS 2
-/* Buffers have gaps between them: a run that needs all but one part in so many of the memory that
- * is free is streamed too. */
-#define GAP_SHARE 16
 
 /* ---- whether ---- */
 
@@ -62,7 +59,7 @@ status attention_must_stream(struct adamra_attention *attention, const adamra_at
         free += plan_scratch_bytes(attention->plan);
     if (device->max_memory) /* else they are taken from the host's memory */
         needed += gpu_staging_missing(device);
-    *stream = size_max(largest, scratch) > most || needed + scratch > free - free / GAP_SHARE;
+    *stream = size_max(largest, scratch) > most || needed + scratch > gpu_memory_usable(free);
     return result;
 }
 

@@ -48,7 +48,8 @@ double context_clock_ms(void)
 static void write_log(void *user, enum log_level level, const char *text)
 {
     const struct adamra_context *context = user;
-    if (context->write && !(context->errors_held && level == LOG_ERROR))
+    bool held = context->failures_held && text == context->log.error; /* else of validation */
+    if (context->write && !held)
         context->write(context->user, (adamra_log_level)level, text);
 }
 

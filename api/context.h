@@ -11,7 +11,7 @@ struct adamra_context {
     struct logger log; /* log.user is the context: lines go on to `write` */
     adamra_log_fn write;
     void *user;
-    bool errors_held; /* errors are not passed on: who holds them has another way */
+    bool failures_held; /* what `fail` is given is not passed on: who holds it has another way */
     struct gpu_device *device;
     struct gpu_store files; /* the cache's where it is files; else {0} */
     const char *candidate;  /* kernels forced by name; NULL: chosen per device; not owned */

@@ -11,6 +11,7 @@
 struct model_plan {
     uint32_t batch, n;  /* batch 0: empty */
     uint64_t last_used; /* the model's count of uses then */
+    uint64_t memory;    /* bytes of the device's */
     struct encoder encoder;
     struct gpu_buffer *tokens, *lengths, *logits;
     struct plan *plan;

@@ -1,9 +1,6 @@
 /* The plans of a model: of the last few shapes, as long as the device has memory for them. */
 #include "api/model.h"
 
-/* Buffers have gaps between them: of the memory that is free, one part in so many is left. */
-#define GAP_SHARE 16
-
 /* What create_plan made. */
 static void destroy_plan(struct model_plan *slot)
 {
@@ -31,13 +28,6 @@ static status bind_buffer(struct gpu_device *device, struct encoder *encoder, te
         gpu_buffer_create(device, tensor->elements * element_bytes(tensor->type), kind, out);
     encoder->bindings[id].buffer = *out;
     return result;
-}
-
-static uint64_t plan_slot_bytes(const struct model_plan *slot)
-{
-    return slot->batch ? plan_scratch_bytes(slot->plan) + slot->tokens->size + slot->lengths->size +
-                             slot->logits->size
-                       : 0;
 }
 
 /* What a plan of the encoder takes of the device's memory. */
@@ -71,8 +61,7 @@ static status create_plan(struct adamra_model *model, struct model_plan *slot)
 /* Of the memory that is free, what a plan can have. */
 static uint64_t free_bytes(const struct adamra_model *model)
 {
-    uint64_t bytes = gpu_memory_free(model->context->device);
-    return bytes - bytes / GAP_SHARE;
+    return gpu_memory_usable(gpu_memory_free(model->context->device));
 }
 
 /* The plan that was not used for the longest time; NULL: none is kept. */
@@ -102,7 +91,7 @@ static bool make_room(struct adamra_model *model, uint32_t batch, uint64_t bytes
 {
     uint64_t room = free_bytes(model);
     for (uint32_t i = 0; i < MODEL_PLANS; i++)
-        room += plan_slot_bytes(&model->plans[i]);
+        room += model->plans[i].memory;
     bool fits = bytes <= size_min(room, model->context->device->limits.allocation_bytes);
     while (fits && bytes > free_bytes(model) && drop_oldest(model))
         continue;
@@ -136,13 +125,13 @@ static status fill_slot(struct adamra_model *model, uint32_t batch, struct model
     struct adamra_context *context = model->context;
     status result;
     do {
-        context->errors_held = batch > 1 || oldest_plan(model);
+        context->failures_held = batch > 1 || oldest_plan(model);
         result = create_plan(model, slot);
         if (result != STATUS_OK)
             destroy_plan(slot);
     } while (result == STATUS_OUT_OF_DEVICE_MEMORY && drop_oldest(model));
-    bool held = context->errors_held;
-    context->errors_held = false;
+    bool held = context->failures_held;
+    context->failures_held = false;
     return held && result != STATUS_OK && result != STATUS_OUT_OF_DEVICE_MEMORY
                ? fail(&context->log, result, "%s", context->log.error)
                : result;
@@ -174,6 +163,7 @@ static status add_plan(struct adamra_model *model, uint32_t batch, uint32_t n,
     encoder_cost(&slot->encoder, &slot->operations, &slot->bytes);
     slot->batch = batch;
     slot->n = n;
+    slot->memory = bytes;
     *out = slot;
     return STATUS_OK;
 }

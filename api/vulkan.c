@@ -60,15 +60,10 @@ static void merge_link(VkBaseOutStructure *link, struct gpu_enable *ours)
 /* Whether a chain holds a struct of ours, of which Vulkan allows one. */
 static bool holds_ours(const VkBaseOutStructure *link, const struct gpu_enable *enable)
 {
-    const void *const ours[] = {&enable->storage16,    &enable->float16,   &enable->subgroup,
-                                &enable->memory_model, &enable->matrix_nv, &enable->matrix_khr};
     for (; link; link = link->pNext)
-        for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
-            VkBaseOutStructure own;
-            memcpy(&own, ours[i], sizeof(own));
-            if (own.sType == link->sType)
+        for (const VkBaseOutStructure *own = enable->chain; own; own = own->pNext)
+            if (own->sType == link->sType)
                 return true;
-        }
     return false;
 }
 

@@ -43,6 +43,15 @@ static void read_numbers(adamra_buffer *buffer, adamra_type type, float *numbers
     free(halves);
 }
 
+static void bring_buffers(adamra_attention_io *io, adamra_buffer *q, adamra_buffer *k,
+                          adamra_buffer *v, adamra_buffer *y)
+{
+    io->q = (adamra_tensor){.buffer = q, .offset = BUFFER_OFFSET};
+    io->k = (adamra_tensor){.buffer = k, .offset = BUFFER_OFFSET};
+    io->v = (adamra_tensor){.buffer = v, .offset = BUFFER_OFFSET};
+    io->y = (adamra_output){.buffer = y, .offset = BUFFER_OFFSET};
+}
+
 /* Runs a case with every tensor in device memory, twice, with other buffers the second time. */
 static void run_on_buffers(const struct attention_case *c, adamra_type type,
                            struct attention_result *result)
@@ -60,12 +69,9 @@ static void run_on_buffers(const struct attention_case *c, adamra_type type,
             buffer_of(type, c->logits, c->logits ? attention_case_queries(c) * c->params.heads : 0),
             buffer_of(type, NULL, outputs)};
         adamra_attention_io io = attention_case_io(c, result);
-        io.q = (adamra_tensor){.buffer = buffers[0], .offset = BUFFER_OFFSET};
-        io.k = (adamra_tensor){.buffer = buffers[1], .offset = BUFFER_OFFSET};
-        io.v = (adamra_tensor){.buffer = buffers[2], .offset = BUFFER_OFFSET};
+        bring_buffers(&io, buffers[0], buffers[1], buffers[2], buffers[4]);
         if (c->logits)
             io.router_logits = (adamra_tensor){.buffer = buffers[3], .offset = BUFFER_OFFSET};
-        io.y = (adamra_output){.buffer = buffers[4], .offset = BUFFER_OFFSET};
         ck_assert_msg(!adamra_attention_run(attention, &io, NULL), "%s: %s", c->name,
                       adamra_error(attention_context()));
         read_numbers(buffers[4], type, result->y, outputs);
@@ -128,10 +134,7 @@ START_TEST(buffers_take_the_place_of_copies)
     adamra_buffer *buffers[] = {
         buffer_of(ADAMRA_F32, c.q, count), buffer_of(ADAMRA_F32, c.k, count),
         buffer_of(ADAMRA_F32, c.v, count), buffer_of(ADAMRA_F32, NULL, count)};
-    on_device.q = (adamra_tensor){.buffer = buffers[0], .offset = BUFFER_OFFSET};
-    on_device.k = (adamra_tensor){.buffer = buffers[1], .offset = BUFFER_OFFSET};
-    on_device.v = (adamra_tensor){.buffer = buffers[2], .offset = BUFFER_OFFSET};
-    on_device.y = (adamra_output){.buffer = buffers[3], .offset = BUFFER_OFFSET};
+    bring_buffers(&on_device, buffers[0], buffers[1], buffers[2], buffers[3]);
     uint64_t before = gpu_memory_used(device);
     ck_assert_int_eq(adamra_attention_run(attention, &on_device, NULL), ADAMRA_OK);
     ck_assert_uint_eq(before - gpu_memory_used(device), 4 * count * sizeof(float));

@@ -52,6 +52,11 @@ status gpu_buffer_import_android(struct gpu_device *device, struct AHardwareBuff
 #endif
 /* Bytes that may still be taken: of max_memory, and of the heap's budget as the driver tells it. */
 uint64_t gpu_memory_free(struct gpu_device *device);
+/* What buffers can have of so many free bytes: there are gaps between them. */
+static inline uint64_t gpu_memory_usable(uint64_t free)
+{
+    return free - free / 16;
+}
 /* Bytes that the first copies will take for staging buffers, where they are made through some. */
 uint64_t gpu_staging_missing(const struct gpu_device *device);
 /* Blocking copies between host and buffer; by mapping where there is one, else through a bounded
