@@ -140,6 +140,11 @@ struct pool_params {
 #define SHARED_HEADS    4
 #define SHARED_ROWS     16
 #define SHARED_SEGMENTS 32
+/* The lane form of rows of rate 1: rows and quads of features at a time, where it is taken. */
+#define STATE_ROWS      4
+#define STATE_DEEP      4
+#define STATE_ROWS_TOO  1
+#define STATE_ROWS_ONLY 2
 #define FEATURE_ELU1 0
 #define FEATURE_RELU 1
 struct state_params {

@@ -10,10 +10,13 @@
 layout(constant_id = ID_TILE + 0) const uint QUADS = 1;
 layout(constant_id = ID_TILE + 1) const uint STEP = 4;
 layout(constant_id = ID_TILE + 2) const uint LANES = 1; // quads of features a lane
+layout(constant_id = ID_TILE + 4) const uint BY_ROWS = 0; // STATE_ROWS_...
 const uint FEATURES = 4 * SG * LANES;
 
 QUADS_IN(k, STATE_K)
 QUADS_IN(v, STATE_V)
+
+#include "state_rows.glsl"
 
 void accumulate(inout vec4 sum, vec4 x)
 {
@@ -80,11 +83,9 @@ void load_segments(inout reader rows, uint rate, uint features[LANES], uint colu
     }
 }
 
-void main()
+void sum_segments(state_tile s)
 {
-    BEGIN_ITEM(item);
     const uint lane = gl_SubgroupInvocationID;
-    const state_tile s = state_locate(item, SG * LANES, SG * QUADS);
     uint columns[QUADS], features[LANES];
     [[unroll]] for (uint f = 0; f < LANES; f++)
         features[f] = min(s.feature + f * SG + lane, (p.dk + 3) / 4 - 1);
@@ -111,7 +112,14 @@ void main()
     [[unroll]] for (uint f = 0; f < FEATURES; f++)
         [[unroll]] for (uint c = 0; c < QUADS; c++)
             store_state(s, s.feature * 4 + f, s.column + c * SG + lane, sum[f][c]);
-    if (s.column > 0) return;
     [[unroll]] for (uint f = 0; f < LANES; f++)
-        store_normaliser(s, s.feature + f * SG + lane, z[f]);
+        if (s.column == 0) store_normaliser(s, s.feature + f * SG + lane, z[f]);
+}
+
+void main()
+{
+    BEGIN_ITEM(item);
+    const state_tile s = state_locate(item, SG * LANES, SG * QUADS);
+    if (BY_ROWS == STATE_ROWS_ONLY || (BY_ROWS == STATE_ROWS_TOO && s.rate == 1)) rows_alone(s);
+    else sum_segments(s);
 }

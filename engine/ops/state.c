@@ -3,7 +3,7 @@
 #include "ops/reference.h"
 #include "ops/span.h"
 
-enum { TILE_QUADS, TILE_STEP, TILE_LANES, TILE_LEVELS };
+enum { TILE_QUADS, TILE_STEP, TILE_LANES, TILE_LEVELS, TILE_ROWS };
 /* Of the shared memory form: quads of features and of columns, segments at a time. */
 enum { BLOCK_QUADS = 16, BLOCK_SEGMENTS = 8 };
 
@@ -142,22 +142,37 @@ static void state_span(const struct gpu_dispatch *dispatch, uint32_t index, uint
     }
 }
 
-/* Of several heads rates are not known: that of a stretch's one segment is the largest. The lane
- * form goes round once for STEP segments, and once for each row of a segment but the first; the
- * shared memory form once for each two rows of BLOCK_SEGMENTS, and may for each of these. */
+/* How often the lane form goes round: once for STEP segments, and once for each row of a segment
+ * but the first; where rows of rate 1 have a form of their own, through all of them for each
+ * STATE_DEEP quads of features. */
+static uint64_t lane_iterations(const struct op_call *call, const struct op_candidate *candidate,
+                                uint64_t rows, uint64_t rate)
+{
+    const uint32_t *tiles = candidate->tiles;
+    bool several = call->options[OPTION_HEADS];
+    uint64_t segments = size_div_up(rows, rate);
+    uint64_t pooled = several ? rows : size_div_up(segments, tiles[TILE_STEP]) + rows - segments;
+    if (!tiles[TILE_ROWS])
+        return pooled;
+    uint64_t passes = candidate->group * tiles[TILE_LANES] / STATE_DEEP;
+    return size_max(pooled, passes * (size_div_up(rows, STATE_ROWS) + 1));
+}
+
+/* Of several heads rates are not known: that of a stretch's one segment is the largest. The shared
+ * memory form goes round once for each two rows of BLOCK_SEGMENTS, and may for each of these. */
 static uint64_t state_iterations(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct state_params *p = &call->params.state;
-    bool lane = candidate->need & NEED_SHUFFLE;
     uint64_t rows = size_min((uint64_t)p->per_stretch * p->rate, p->keys);
     uint64_t rate = size_max(1, size_min(p->rate, rows));
-    uint64_t step = lane ? candidate->tiles[TILE_STEP] : BLOCK_SEGMENTS;
     if (every_head(candidate))
         return rows / SHARED_ROWS + 1;
+    if (candidate->need & NEED_SHUFFLE)
+        return lane_iterations(call, candidate, rows, rate);
     if (call->options[OPTION_HEADS])
-        return lane ? rows : size_div_up(rows, step) + rows;
-    uint64_t segments = size_div_up(rows, rate), steps = size_div_up(segments, step);
-    return lane ? steps + rows - segments : steps * (rate + 2 + step);
+        return size_div_up(rows, BLOCK_SEGMENTS) + rows;
+    uint64_t segments = size_div_up(rows, rate), steps = size_div_up(segments, BLOCK_SEGMENTS);
+    return steps * (rate + 2 + BLOCK_SEGMENTS);
 }
 
 /* One lane-wide column tile where that is all there is. */
@@ -170,6 +185,17 @@ static bool narrow(const struct op_call *call, const struct op_candidate *candid
 static bool deep(const struct op_call *call, const struct op_candidate *candidate)
 {
     return call->params.state.dk > 4 * candidate->group && !narrow(call, candidate);
+}
+
+/* Rows of rate 1, which have a form of their own; heads of which some may be. */
+static bool deep_rows(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return deep(call, candidate) && !call->options[OPTION_HEADS] && call->params.state.rate == 1;
+}
+
+static bool deep_heads(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return deep(call, candidate) && call->options[OPTION_HEADS];
 }
 
 uint32_t op_shared_rates(const uint32_t *rates, uint32_t heads)
@@ -206,6 +232,20 @@ static const struct op_candidate candidates[] = {
      16,
      {1, 2, 1},
      NULL},
+    {"lane8_texel_rows",
+     SHADER_state_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {2, 1, 2, 0, STATE_ROWS_ONLY},
+     deep_rows},
+    {"lane8_texel_heads",
+     SHADER_state_lane_texel,
+     NEED_SHUFFLE | NEED_TEXEL,
+     CLASS_CPU,
+     8,
+     {2, 1, 2, 0, STATE_ROWS_TOO},
+     deep_heads},
     {"lane8_texel_deep",
      SHADER_state_lane_texel,
      NEED_SHUFFLE | NEED_TEXEL,
