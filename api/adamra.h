@@ -271,7 +271,10 @@ typedef enum adamra_pooling { ADAMRA_MEAN, ADAMRA_MAX } adamra_pooling;
 typedef enum adamra_router { ADAMRA_ROUTER_LOGITS, ADAMRA_ROUTER_WEIGHT } adamra_router;
 
 /* Which blocks of keys the queries of a block attend to: the global ones, those around their own,
- * and some that a hash draws. All fields are taken as they are. */
+ * and some that a hash draws. All fields are taken as they are. Query block i, none of the global
+ * ones, draws block h(h(h(seed) ^ i) ^ t) % blocks for t = 0, 1, ..., where it does not see it yet,
+ * until it has random_blocks of them, or all. h(x) is PCG's output permutation, in 32 bits:
+ * s = x * 747796405 + 2891336453, w = ((s >> ((s >> 28) + 4)) ^ s) * 277803737, (w >> 22) ^ w. */
 typedef struct adamra_bigbird {
     uint32_t block;         /* tokens of a block; required, at least 1 */
     uint32_t global_blocks; /* the first so many blocks: all see them, and they see all; may be 0 */
