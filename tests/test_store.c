@@ -61,6 +61,17 @@ START_TEST(what_is_saved_is_loaded)
 }
 END_TEST
 
+/* Opening it to write would wait for one who reads. */
+START_TEST(a_pipe_is_no_place)
+{
+    struct gpu_store store;
+    gpu_store_init(folder, &store);
+    ck_assert_int_eq(mkfifo(in_folder("key"), 0600), 0);
+    ck_assert(!gpu_store_save(&store, "key", "bytes", 5));
+    gpu_store_finish(&store);
+}
+END_TEST
+
 START_TEST(no_place_is_no_error)
 {
     FILE *file = fopen(in_folder("file"), "w");
@@ -216,6 +227,7 @@ Suite *store_suite(void)
     tcase_add_checked_fixture(files, make_folder, remove_folder);
     tcase_add_test(files, what_is_saved_is_loaded);
     tcase_add_test(files, no_place_is_no_error);
+    tcase_add_test(files, a_pipe_is_no_place);
     tcase_add_test(files, only_files_are_read);
     tcase_add_test(files, processes_do_not_disturb_each_other);
     suite_add_tcase(suite, files);

@@ -41,9 +41,13 @@ static int load_file(void *user, const char *key, void *data, size_t *size)
     return loaded;
 }
 
+/* Nothing but a file is written to: opening a pipe would wait for a reader. */
 static status write_file(const char *path, const void *data, size_t size)
 {
     struct file_writer writer;
+    enum system_kind kind;
+    if (system_kind(path, &kind) == 0 && kind == SYSTEM_OTHER)
+        return STATUS_IO;
     status result = file_writer_open(NULL, path, &writer);
     if (result)
         return result;
