@@ -100,7 +100,11 @@ static status show(struct cli *cli, const struct bench_options *options,
     if (result != STATUS_OK) {
         return result;
     }
-    if (others->count > first &&
+    bool compares = others->count > first;
+    if (compares && prints_results(options) && comparison_stream(options) == stdout) {
+        putchar('\n');
+    }
+    if (compares &&
         !bench_compare(comparison_stream(options), results, others->items + first,
                        options->compare + first, others->count - first)) {
         return fail(&cli->log, STATUS_IO, "cannot write the comparison: %s", strerror(errno));

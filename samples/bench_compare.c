@@ -169,7 +169,7 @@ static void add_pair(struct table *table, const struct comparison *comparison,
     if (device) {
         table_cell(table, device);
     }
-    snprintf(space.text, sizeof(space.text), "%.3f", pair->ratio);
+    snprintf(space.text, sizeof(space.text), pair->ratio < 1e6 ? "%.3f" : "%.3g", pair->ratio);
     table_cell(table, text_number(pair->old->ms_median).text);
     table_cell(table, text_number(pair->current->ms_median).text);
     table_cell(table, space.text);

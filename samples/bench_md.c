@@ -55,16 +55,30 @@ static void choose_columns(struct columns *columns, bool several_devices)
     }
 }
 
-static void add_row(struct table *table, const struct columns *columns, const struct bench_row *row)
+static void add_headings(struct table *table, const struct columns *columns)
 {
-    bool ok = row->status == ROW_OK;
-    char note[512];
+    for (size_t i = 0; i < columns->option_count; i++) {
+        enum field_kind kind = columns->options[i]->kind;
+        table_column(table, columns->options[i]->name, kind == FIELD_COUNT || kind == FIELD_INDEX);
+    }
+}
+
+static void add_options(struct table *table, const struct columns *columns,
+                        const struct bench_row *row)
+{
     for (size_t i = 0; i < columns->option_count; i++) {
         const struct bench_field *field = columns->options[i];
         bool used = field->kind == FIELD_INDEX || field_used(field, row);
         struct short_text space;
         table_cell(table, used ? field_show(field, row, true, &space) : "");
     }
+}
+
+static void add_row(struct table *table, const struct columns *columns, const struct bench_row *row)
+{
+    bool ok = row->status == ROW_OK;
+    char note[512];
+    add_options(table, columns, row);
     for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
         const struct bench_field *field = field_find(&bench_row_fields, figures[i].field);
         bool present = field_present(field, row, ok);
@@ -81,10 +95,7 @@ static void add_row(struct table *table, const struct columns *columns, const st
 static bool write_rows(FILE *file, const struct columns *columns)
 {
     struct table table = {0};
-    for (size_t i = 0; i < columns->option_count; i++) {
-        enum field_kind kind = columns->options[i]->kind;
-        table_column(&table, columns->options[i]->name, kind == FIELD_COUNT || kind == FIELD_INDEX);
-    }
+    add_headings(&table, columns);
     for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
         if (columns->shown[i]) {
             table_column(&table, figures[i].heading, true);
@@ -186,13 +197,13 @@ static void write_crossovers(FILE *file, const struct bench_results *results,
 
 /* ---- profile ---- */
 
-static bool write_kernels(FILE *file, const struct bench_results *results)
+static bool write_kernels(FILE *file, const struct bench_results *results,
+                          const struct columns *columns)
 {
     struct table table = {0};
     static const char *const measured[] = {"ms", "share", "gbytes_per_s", "gflops", "limit_share"};
     static const char *const headings[] = {"ms", "share", "GB/s", "GFLOP/s", "of limit"};
-    table_column(&table, "attention", false);
-    table_column(&table, "n", true);
+    add_headings(&table, columns);
     table_column(&table, "kernel", false);
     table_column(&table, "candidate", false);
     for (size_t i = 0; i < ARRAY_SIZE(measured); i++) {
@@ -200,9 +211,7 @@ static bool write_kernels(FILE *file, const struct bench_results *results)
     }
     for (size_t i = 0; i < results->kernel_count; i++) {
         const struct bench_kernel *kernel = &results->kernels[i];
-        const struct bench_row *row = &results->rows[kernel->row];
-        table_cell(&table, row->attention ? row->attention : row->op);
-        table_cell(&table, text_count(row->n).text);
+        add_options(&table, columns, &results->rows[kernel->row]);
         table_cell(&table, kernel->name);
         table_cell(&table, kernel->candidate);
         for (size_t j = 0; j < ARRAY_SIZE(measured); j++) {
@@ -235,7 +244,7 @@ bool bench_write_md(FILE *file, const struct bench_results *results)
     write_head(file, results, &columns);
     bool written = write_rows(file, &columns);
     write_crossovers(file, results, &columns);
-    written = written && (!results->kernel_count || write_kernels(file, results));
+    written = written && (!results->kernel_count || write_kernels(file, results, &columns));
     free(rows);
     return written && fflush(file) == 0 && !ferror(file);
 }

@@ -192,13 +192,15 @@ static status try_start(struct bench_run *run, struct subject *subject, uint32_t
 
 /* ---- timing ---- */
 
-/* Whether a subject that is ready has been timed long enough. */
+/* Whether a subject that is ready has been timed long enough. Its longest run does not count
+ * towards the least time: a driver may have compiled in it once more, and few others would be left
+ * to tell how long a run takes. */
 static bool is_timed(const struct bench_run *run, const struct subject *subject)
 {
     const struct bench_options *options = run->options;
-    double seconds = subject->spent_ms * 1e-3;
+    double seconds = subject->spent_ms * 1e-3, longest = subject->longest_ms * 1e-3;
     return seconds >= options->max_seconds ||
-           (subject->count >= options->repetitions && seconds >= options->min_seconds);
+           (subject->count >= options->repetitions && seconds - longest >= options->min_seconds);
 }
 
 static bool reserve(struct subject *subject)
@@ -228,6 +230,7 @@ static status sample(struct bench_run *run, struct subject *subject)
                              &subject->host_ms[i]);
     if (result == STATUS_OK) {
         subject->spent_ms += subject->host_ms[i];
+        subject->longest_ms = fmax(subject->longest_ms, subject->host_ms[i]);
         subject->count++;
     }
     return result;

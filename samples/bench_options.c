@@ -96,9 +96,7 @@ static bool set_repetitions(struct options *options, const char *text)
 
 static bool read_seconds(const char *text, double *out)
 {
-    char *end;
-    *out = strtod(text, &end);
-    return end != text && *end == 0 && isfinite(*out) && *out >= 0;
+    return read_real(text, out);
 }
 
 static bool set_min_seconds(struct options *options, const char *text)
@@ -269,8 +267,9 @@ static void fill_defaults(struct bench_options *options)
 /* ---- all of it ---- */
 
 #define IN(pass) (1U << (pass))
+#define EVERY    ~0U
 
-/* A flag that says nothing to the pass is a mistake. */
+/* A flag that says nothing to the pass, or to a preset that measures nothing, is a mistake. */
 static status check_uses(struct logger *log, const struct bench_options *options)
 {
     const uint32_t attention = IN(PASS_CORE) | IN(PASS_LAYER), layer = IN(PASS_LAYER);
@@ -290,8 +289,22 @@ static status check_uses(struct logger *log, const struct bench_options *options
         {"rates", options->rates.count > 0, attention},
         {"kv", options->kv_given, core},
         {"model", options->model != NULL, encoder},
+        {"op", options->op != NULL, EVERY},
+        {"pass", options->pass_given, EVERY},
+        {"dtype", options->types.count > 0, EVERY},
+        {"device", options->common.device != NULL, EVERY},
+        {"repetitions", options->repetitions > 0, EVERY},
+        {"min-seconds", options->min_seconds >= 0, EVERY},
+        {"max-seconds", options->max_seconds >= 0, EVERY},
+        {"profile", options->profile, EVERY},
     };
+    const bool measures = find_preset(options->preset)->measures;
     for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
+        if (uses[i].given && !measures) {
+            return fail(log, STATUS_INVALID_ARGUMENT,
+                        "bench: --%s has no meaning with --preset none, which measures nothing",
+                        uses[i].flag);
+        }
         if (uses[i].given && !(uses[i].passes & IN(options->pass))) {
             return fail(log, STATUS_INVALID_ARGUMENT, "bench: --%s has no meaning with %s%s",
                         uses[i].flag, options->op ? "--op" : "--pass ",
@@ -337,6 +350,14 @@ status bench_options_parse(struct logger *log, int argc, char **argv, struct ben
     if (!options->measures && options->compare_count == 0) {
         return fail(log, STATUS_INVALID_ARGUMENT,
                     "bench: --preset none shows the files of --compare; there are none");
+    }
+    if (options->profile && options->format != FORMAT_MD && options->format != FORMAT_JSON &&
+        !options->html) {
+        return fail(log, STATUS_INVALID_ARGUMENT,
+                    "bench: --profile: expected --output md or json, or --html");
+    }
+    if (options->html && options->svg && strcmp(options->html, options->svg) == 0) {
+        return fail(log, STATUS_INVALID_ARGUMENT, "bench: --html and --svg: expected two files");
     }
     if (options->min_seconds > options->max_seconds) {
         return fail(log, STATUS_INVALID_ARGUMENT,

@@ -153,13 +153,13 @@ static const char *make_label(struct report *report, const struct report_panel *
                               const struct bench_row *row, size_t machine)
 {
     static const char *const tellers[] = {"rates", "kv"};
-    char label[192];
+    char label[512]; /* rates in full: lines may differ in the last of them */
     const char *kind = row->attention ? row->attention : row->op;
     size_t used = (size_t)snprintf(label, sizeof(label), "%.64s", kind ? kind : "");
     for (size_t i = 0; i < ARRAY_SIZE(tellers); i++) {
         const struct bench_field *option = row_field(tellers[i]);
         if (row->attention && varies_within_kind(panel, row, option)) {
-            used += (size_t)snprintf(label + used, sizeof(label) - used, " %.32s",
+            used += (size_t)snprintf(label + used, sizeof(label) - used, " %.384s",
                                      field_text(option, row));
         }
     }

@@ -26,9 +26,10 @@ status bench_describe(struct bench_run *run, struct subject *subject)
         .pass = spec->pass,
         .dtype = spec->type == ELEMENT_F16 ? "f16" : "f32",
         .rates = rates_text(&run->arena, spec->rates),
-        .kv = spec->shared_kv ? "shared" : "per-head",
+        /* Other kinds have one head. */
+        .kv = spec->shared_kv && spec->kind->multires ? "shared" : "per-head",
         .op = spec->pass == PASS_OP ? run->options->op : NULL,
-        .n = spec->n,
+        .n = spec->pass == PASS_OP ? 0 : spec->n,
         .d = spec->d,
         .batch = spec->batch,
         .groups = spec->groups,
@@ -113,7 +114,7 @@ static status fill_times(struct bench_run *run, struct subject *subject)
     row->host_ms_median = quantile(subject->host_ms, count, 0.5);
     double tokens = (double)row->n * (double)row->batch;
     row->tokens_per_s = tokens / row->ms_median * 1e3;
-    row->ns_per_token = row->ms_median * 1e6 / tokens;
+    row->ns_per_token = tokens > 0 ? row->ms_median * 1e6 / tokens : 0;
     row->operations = work->operations;
     row->bytes = work->bytes;
     row->gflops = work->operations / row->ms_median * 1e-6;

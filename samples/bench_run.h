@@ -61,7 +61,7 @@ struct subject {
     struct bench_row row;
     double *device_ms, *host_ms;
     size_t count, space;
-    double spent_ms; /* of timed runs */
+    double spent_ms, longest_ms; /* of timed runs, of one of them */
     uint32_t sets;
     bool ready;   /* warmed up and to be timed */
     size_t index; /* of its row in the results, once it is there */

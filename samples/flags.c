@@ -1,5 +1,7 @@
 #include "flags.h"
 #include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- values ---- */
@@ -14,6 +16,16 @@ bool read_count(const char *text, uint32_t low, uint32_t *out, const char **end)
     *end = digit;
     *out = (uint32_t)value;
     return digit != text && value >= low && value <= UINT32_MAX;
+}
+
+bool read_real(const char *text, double *out)
+{
+    char *end;
+    if (text[strspn(text, "0123456789.eE+-")] != 0 || *text == '+' || *text == '-') {
+        return false;
+    }
+    *out = strtod(text, &end);
+    return end != text && *end == 0 && isfinite(*out);
 }
 
 bool read_bytes(const char *text, uint64_t *out)

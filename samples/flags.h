@@ -37,6 +37,8 @@ void flags_print(FILE *stream, const struct flag_table *table);
 
 /* ---- for set functions: each returns false for a text that is not right ---- */
 
+/* A finite number >= 0 in decimal digits, with a point or an exponent or both. */
+bool read_real(const char *text, double *out);
 /* Plain decimal digits, low..UINT32_MAX; *end is what follows them. */
 bool read_count(const char *text, uint32_t low, uint32_t *out, const char **end);
 /* A number of bytes >= 1 with K, M or G after it for 2^10, 2^20 or 2^30 of them. */

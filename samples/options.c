@@ -24,14 +24,11 @@ static bool set_type(struct options *options, const char *text)
 
 static bool set_max_submit_ms(struct options *options, const char *text)
 {
-    char *end;
     if (strcmp(text, "none") == 0) {
         options->max_submit_ms = -1;
         return true;
     }
-    options->max_submit_ms = strtod(text, &end);
-    return end != text && *end == 0 && isfinite(options->max_submit_ms) &&
-           options->max_submit_ms > 0;
+    return read_real(text, &options->max_submit_ms) && options->max_submit_ms > 0;
 }
 
 static bool set_max_device_memory(struct options *options, const char *text)
@@ -65,9 +62,7 @@ bool option_no_tune(struct options *options, const char *text)
 
 static bool set_max_seconds(struct options *options, const char *text)
 {
-    char *end;
-    options->max_seconds = strtod(text, &end);
-    return end != text && *end == 0 && isfinite(options->max_seconds) && options->max_seconds > 0;
+    return read_real(text, &options->max_seconds) && options->max_seconds > 0;
 }
 
 static bool set_json(struct options *options, const char *text)
@@ -137,9 +132,12 @@ static bool set_pooling(struct options *options, const char *text)
 
 static bool set_eps(struct options *options, const char *text)
 {
-    char *end;
-    options->eps = strtof(text, &end);
-    return end != text && *end == 0 && isfinite(options->eps) && options->eps >= FLT_MIN;
+    double number;
+    if (!read_real(text, &number)) {
+        return false;
+    }
+    options->eps = strtof(text, NULL);
+    return isfinite(options->eps) && options->eps >= FLT_MIN;
 }
 
 static bool read_whole(const char *text, uint32_t low, uint32_t *out)

@@ -31,10 +31,17 @@ static const struct {
     {"--min-seconds soon", "--min-seconds 'soon'; expected"},
     {"--min-seconds -1", "--min-seconds '-1'; expected"},
     {"--max-seconds 0", "--max-seconds '0'; expected"},
+    {"--max-seconds 0x1", "--max-seconds '0x1'; expected"},
+    {"--max-seconds ' 1'", "--max-seconds ' 1'; expected"},
     {"--min-seconds 2 --max-seconds 1", "--min-seconds 2; expected at most --max-seconds, 1"},
     {"-o xml", "--output 'xml'; expected md, csv, json or jsonl"},
     {"--preset slow", "--preset 'slow'; expected"},
     {"--preset none", "there are none"},
+    {"--preset none --compare a.json --n 64", "--n has no meaning with --preset none"},
+    {"--preset none --compare a.json --profile", "--profile has no meaning with --preset none"},
+    {"--preset none --compare a.json -r 3", "--repetitions has no meaning with --preset none"},
+    {"--profile -o csv", "--profile: expected --output md or json, or --html"},
+    {"--html page --svg page", "--html and --svg: expected two files"},
     {"--device ,,", "names no device"},
     {"--causal", "unsupported flag '--causal'"},
     {"results.json", "unexpected word 'results.json'"},
@@ -191,6 +198,22 @@ START_TEST(every_pass_is_measured)
 }
 END_TEST
 
+/* Neither its rows nor its columns are a length. */
+START_TEST(a_product_has_no_length)
+{
+    json_t *root = run_json("--op linear:50x20x30 --html page.html");
+    const json_t *row = json_array_get(json_object_get(root, "results"), 0);
+    ck_assert_double_eq(number(row, "n"), 0);
+    ck_assert_double_gt(number(row, "gflops"), 0);
+    ck_assert(json_is_null(json_object_get(row, "tokens_per_s")));
+    json_decref(root);
+    const char *page = program_run_in("cat page.html; :", "")->output; /* from the style on */
+    ck_assert_ptr_nonnull(strstr(page, "GFLOP/s"));
+    ck_assert_ptr_null(strstr(page, " at 50 tokens"));
+    ck_assert_ptr_null(strstr(page, "tokens per second"));
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_a_row)
 {
     json_t *root = run_json("--n 1048576 --d 4096 --batch 64 --attention adamra,linear");
@@ -263,6 +286,8 @@ START_TEST(files_are_shown_without_measuring)
     json_t *root = json_loads(outcome->output, 0, NULL);
     ck_assert_uint_eq(json_array_size(json_object_get(root, "results")), 1);
     json_decref(root);
+    outcome = program_run("bench --n 16 --attention linear --compare result.json " SHORT);
+    ck_assert_ptr_nonnull(strstr(outcome->output, "\n\ncompared with")); /* no line of a table */
 }
 END_TEST
 
@@ -299,6 +324,7 @@ Suite *bench_run_suite(void)
     tcase_add_test(tests, a_full_disk_is_said_once);
     tcase_add_test(tests, help_names_flags_and_presets);
     tcase_add_loop_test(tests, every_pass_is_measured, 0, ARRAY_SIZE(passes));
+    tcase_add_test(tests, a_product_has_no_length);
     tcase_add_test(tests, what_does_not_fit_is_a_row);
     tcase_add_test(tests, what_takes_too_long_is_a_row);
     tcase_add_test(tests, a_slow_first_run_is_no_reason);

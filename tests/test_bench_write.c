@@ -227,6 +227,9 @@ START_TEST(md_shows_what_varies)
     text = sample_written(bench_write_md, sample_results(&everything));
     ck_assert_ptr_nonnull(strstr(text, "| device | attention | pass    | dtype | op "));
     ck_assert_ptr_nonnull(strstr(text, "| tile 64x64 |"));
+    /* Kernels have the columns that tell rows apart, too. */
+    const char *columns = strstr(strstr(text, "| dtype |") + 1, "| dtype |");
+    ck_assert(columns && strstr(columns, "| kernel ") < strchr(columns, '\n'));
     free(text);
 }
 END_TEST

@@ -53,6 +53,7 @@ static const struct expectation wrong_usage[] = {
     {"attend a -o b --rates 1 --eps inf", 2, "--eps 'inf'"},
     {"attend a -o b --rates 1 --eps 1e-6x", 2, "--eps '1e-6x'"},
     {"attend a -o b --rates 1 --eps 1e-38", 2, "--eps '1e-38'"},
+    {"attend a -o b --rates 1 --eps 0x1p-3", 2, "--eps '0x1p-3'"},
     {"attend a -o b --rates 1 --dtype f64", 2, "--dtype 'f64'; expected f32 or f16"},
     {"attend a -o b --rates 1 --routing best", 2, "expected top1, soft or none"},
     {"attend a -o b --rates 1 --feature-map exp", 2, "expected elu1 or relu"},
