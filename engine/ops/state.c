@@ -187,15 +187,23 @@ static bool deep(const struct op_call *call, const struct op_candidate *candidat
     return call->params.state.dk > 4 * candidate->group && !narrow(call, candidate);
 }
 
-/* Rows of rate 1, which have a form of their own; heads of which some may be. */
+/* Rows that lie so close that reading those of V several times costs little: processors fetch them
+ * ahead. */
+static bool close_rows(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return deep(call, candidate) && call->params.state.v_row <= 2 * call->params.state.dv4;
+}
+
+/* Such rows of rate 1, which have a form of their own; heads of which some may be. */
 static bool deep_rows(const struct op_call *call, const struct op_candidate *candidate)
 {
-    return deep(call, candidate) && !call->options[OPTION_HEADS] && call->params.state.rate == 1;
+    return close_rows(call, candidate) && !call->options[OPTION_HEADS] &&
+           call->params.state.rate == 1;
 }
 
 static bool deep_heads(const struct op_call *call, const struct op_candidate *candidate)
 {
-    return deep(call, candidate) && call->options[OPTION_HEADS];
+    return close_rows(call, candidate) && call->options[OPTION_HEADS];
 }
 
 uint32_t op_shared_rates(const uint32_t *rates, uint32_t heads)
