@@ -94,19 +94,14 @@ static bool set_repetitions(struct options *options, const char *text)
     return read_count(text, 1, &bench(options)->repetitions, &end) && *end == 0;
 }
 
-static bool read_seconds(const char *text, double *out)
-{
-    return read_real(text, out);
-}
-
 static bool set_min_seconds(struct options *options, const char *text)
 {
-    return read_seconds(text, &bench(options)->min_seconds);
+    return read_real(text, &bench(options)->min_seconds);
 }
 
 static bool set_max_seconds(struct options *options, const char *text)
 {
-    return read_seconds(text, &bench(options)->max_seconds) && bench(options)->max_seconds > 0;
+    return read_real(text, &bench(options)->max_seconds) && bench(options)->max_seconds > 0;
 }
 
 static bool set_format(struct options *options, const char *text)

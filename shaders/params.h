@@ -140,11 +140,10 @@ struct pool_params {
 #define SHARED_HEADS    4
 #define SHARED_ROWS     16
 #define SHARED_SEGMENTS 32
-/* The lane form of rows of rate 1: rows and quads of features at a time, where it is taken. */
-#define STATE_ROWS      4
-#define STATE_DEEP      4
-#define STATE_ROWS_TOO  1
-#define STATE_ROWS_ONLY 2
+#define STATE_ROWS      4 /* rows of rate 1, the lane form: so many at a time, */
+#define STATE_DEEP      4 /* of so many quads of features */
+#define STATE_ROWS_TOO  1 /* taken by the items whose head has rate 1, */
+#define STATE_ROWS_ONLY 2 /* or by all */
 #define FEATURE_ELU1 0
 #define FEATURE_RELU 1
 struct state_params {

@@ -2,6 +2,7 @@
 // P = sum_j phi(k_j) v_j^T and z = sum_j phi(k_j) over a stretch of pooled segments. CPU form:
 // lanes over columns of v, QUADS quads a lane; features, LANES quads a lane, are broadcast by
 // constant shuffles. STEP segments, four at most, are loaded and pooled before the arithmetic.
+// Rows of rate 1 may have a form of their own (state_rows.glsl).
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "lane.glsl"
