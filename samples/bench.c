@@ -96,17 +96,17 @@ static status show(struct cli *cli, const struct bench_options *options,
     for (uint32_t i = first; i < others->count; i++) {
         sets[count++] = others->items[i];
     }
-    status result = prints_results(options) ? print_results(cli, options, results) : STATUS_OK;
+    const bool prints = prints_results(options), compares = others->count > first;
+    FILE *stream = comparison_stream(options);
+    status result = prints ? print_results(cli, options, results) : STATUS_OK;
     if (result != STATUS_OK) {
         return result;
     }
-    bool compares = others->count > first;
-    if (compares && prints_results(options) && comparison_stream(options) == stdout) {
-        putchar('\n');
+    if (prints && compares && stream == stdout) {
+        putchar('\n'); /* the comparison is no line of the table */
     }
-    if (compares &&
-        !bench_compare(comparison_stream(options), results, others->items + first,
-                       options->compare + first, others->count - first)) {
+    if (compares && !bench_compare(stream, results, others->items + first,
+                                   options->compare + first, others->count - first)) {
         return fail(&cli->log, STATUS_IO, "cannot write the comparison: %s", strerror(errno));
     }
     result = options->html ? said(bench_html(options->html, sets, count)) : STATUS_OK;
