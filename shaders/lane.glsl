@@ -1,5 +1,6 @@
 // For kernels whose workgroup is one subgroup of a CPU device: a lane of the subgroup is a lane of
 // the SIMD unit, a shuffle by a constant is one instruction, loops are unrolled so that it is one.
+#extension GL_KHR_shader_subgroup_basic : enable
 #extension GL_KHR_shader_subgroup_shuffle : enable
 
 layout(local_size_x_id = ID_GROUP) in;
