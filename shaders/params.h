@@ -57,6 +57,7 @@ typedef struct item_range item_range;
 #define OPTION_GELU     1 /* 1: exact GELU after the bias */
 #define OPTION_RESIDUAL 2 /* 1: add residual, laid out as C (and may be C) */
 #define OPTION_NORMED   3 /* 1: rows that are read are normalised first; of linear and pool */
+#define OPTION_DEPTH    4 /* k4, for kernels that are made for it; 0: not said */
 struct linear_params {
     item_range items;
     uint rows, k4, n4;

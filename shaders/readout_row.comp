@@ -3,16 +3,17 @@
 // S of a head is held, columns over the lanes, while its queries pass, so that sums end with their
 // query. SG queries at a time are loaded, one a lane, then multiplied one after the other (two at
 // a time make the loop larger than the first cache of instructions), their features broadcast by
-// shuffles, of which those by an index that is no constant are the fastest. With PAIRS a lane has
+// shuffles, of which those by an index that is no constant are the fastest. PAIRED, a lane has
 // neighbouring quads of columns, which it stores two at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "lane.glsl"
 #include "readout.glsl"
 
-layout(constant_id = ID_TILE + 1) const uint QUADS = 2; // quads of columns a lane; even with PAIRS
+layout(constant_id = ID_TILE + 1) const uint QUADS = 2; // of columns a lane; even where PAIRED
 layout(constant_id = ID_TILE + 2) const uint TILE = 1024;
 layout(constant_id = ID_TILE + 3) const uint DEEP = 16; // quads of features, at least dk4
+layout(constant_id = ID_TILE + 4) const uint PAIRED = 0;
 const uint FEATURES = 4 * DEEP;
 
 QUADS_IN(q, READOUT_Q)
@@ -24,11 +25,7 @@ QUADS_IN(weight, READOUT_WEIGHT)
 // Quad c of the columns that are the lane's.
 uint lane_column(uint c)
 {
-#ifdef PAIRS
-    return gl_SubgroupInvocationID * QUADS + c;
-#else
-    return c * SG + gl_SubgroupInvocationID;
-#endif
+    return PAIRED != 0 ? gl_SubgroupInvocationID * QUADS + c : c * SG + gl_SubgroupInvocationID;
 }
 
 // The state of head h: columns of S over the lanes, z the same on all. What follows the last
@@ -73,31 +70,26 @@ void multiply(vec4 x[DEEP], uint source, vec4 s[FEATURES][QUADS], out vec4 sum[Q
 // better, as software drivers add lane by lane.
 uint row_place(readout_tile t, uint query)
 {
-    const uint row = t.y + t.column + query * p.y_row;
-#ifdef PAIRS
-    return (row - p.items.base[READOUT_Y]) / 2;
-#else
-    return row;
-#endif
+    const uint row = t.y + t.column + query * p.y_row - p.items.base[READOUT_Y];
+    return PAIRED != 0 ? row / 2 : row;
 }
 
-// One query's answer, to the `left` quads of its row.
+// One query's answer, to the `left` quads of its row. In pairs as bits, not floats: else the
+// compiler keeps the sums themselves in the wide registers that they are packed in.
 void store_row(float w, uint row, uint left, vec4 sum[QUADS])
 {
-#ifdef PAIRS
-    // Bits, not floats: else the compiler keeps the sums themselves in the wide registers that they
-    // are packed in.
     const uint mask = w == 0.0 ? 0 : 0xffffffff;
-    uvec4 bits[QUADS];
-    [[unroll]] for (uint c = 0; c < QUADS; c++) bits[c] = floatBitsToUint(sum[c] * w) & mask;
-    [[unroll]] for (uint c = 0; c < QUADS; c += 2)
-        if (lane_column(c) < left)
-            STORE_PAIR(y, row + lane_column(c) / 2, bits[c], bits[c + 1])
-#else
-    [[unroll]] for (uint c = 0; c < QUADS; c++)
-        if (lane_column(c) < left)
-            STORE(y, READOUT_Y, row + lane_column(c), w == 0.0 ? vec4(0) : sum[c] * w)
-#endif
+    if (PAIRED != 0) {
+        uvec4 bits[QUADS];
+        [[unroll]] for (uint c = 0; c < QUADS; c++) bits[c] = floatBitsToUint(sum[c] * w) & mask;
+        [[unroll]] for (uint c = 0; c < QUADS; c += 2)
+            if (lane_column(c) < left)
+                STORE_PAIR(y, row + lane_column(c) / 2, bits[c], bits[min(c + 1, QUADS - 1)])
+    } else {
+        [[unroll]] for (uint c = 0; c < QUADS; c++)
+            if (lane_column(c) < left)
+                STORE_(y, row + lane_column(c), w == 0.0 ? vec4(0) : sum[c] * w)
+    }
 }
 
 // Answers the queries [begin, stop) of the tile's order from head h.

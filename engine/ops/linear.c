@@ -7,10 +7,17 @@
 enum { TILE_ROWS, TILE_QUADS, TILE_STEP, TILE_VARIABLE };
 enum { BLOCK_ROWS = 64, BLOCK_QUADS = 16 }; /* of the shared memory form */
 enum { SUBGROUP_ROWS = 32 };                /* of the form by matrices, of 16 quads too */
+enum { ROW_DEEPEST = 28 };                  /* quads of k that the row form holds */
+enum { ROW_NEEDS = NEED_SHUFFLE | NEED_TEXEL | NEED_INT64 | NEED_HINTS };
+
+static bool is_row(const struct op_candidate *candidate)
+{
+    return candidate->shader == SHADER_linear_row;
+}
 
 static bool is_lane(const struct op_candidate *candidate)
 {
-    return candidate->need & NEED_SHUFFLE;
+    return candidate->need & NEED_SHUFFLE && !is_row(candidate);
 }
 
 static bool is_matrix(const struct op_candidate *candidate)
@@ -22,12 +29,16 @@ static uint64_t tile_rows(const struct op_candidate *candidate)
 {
     if (is_matrix(candidate))
         return SUBGROUP_ROWS * candidate->tiles[TILE_SUBGROUPS];
+    if (is_row(candidate))
+        return candidate->tiles[TILE_ROWS];
     return is_lane(candidate) ? candidate->group * candidate->tiles[TILE_ROWS] : BLOCK_ROWS;
 }
 
 static uint64_t column_tiles(const struct op_call *call, const struct op_candidate *candidate)
 {
     uint32_t quads = is_lane(candidate) ? candidate->tiles[TILE_QUADS] : BLOCK_QUADS;
+    if (is_row(candidate))
+        quads = candidate->group * candidate->tiles[TILE_QUADS];
     return size_div_up(call->params.linear.n4, quads);
 }
 
@@ -75,6 +86,20 @@ static bool whole_steps(const struct op_call *call, const struct op_candidate *c
     return call->params.linear.k4 % candidate->tiles[TILE_STEP] == 0;
 }
 
+/* So few k that all of W's that lanes have at a time fit the first cache. */
+static bool shallow(const struct op_call *call, const struct op_candidate *candidate)
+{
+    (void)candidate;
+    return call->options[OPTION_DEPTH] && call->options[OPTION_DEPTH] <= ROW_DEEPEST;
+}
+
+static bool shallow_pairs(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct linear_params *p = &call->params.linear;
+    return shallow(call, candidate) &&
+           span_pairs(&call->tensors[LINEAR_C], p->c_start | p->c_row | p->n4);
+}
+
 /* Sums of products of halves only: f32 storage promises more. */
 static bool halves(const struct op_call *call, const struct op_candidate *candidate)
 {
@@ -108,6 +133,8 @@ static const struct op_candidate candidates[] = {
      {5, 8, 2}, whole_steps},
     {"lane16_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 16,
      {5, 8, 1}, NULL},
+    {"row8_pairs", SHADER_linear_row, ROW_NEEDS, CLASS_CPU, 8, {256, 2, 1}, shallow_pairs},
+    {"row8", SHADER_linear_row, ROW_NEEDS, CLASS_CPU, 8, {256, 2, 0}, shallow},
     {"lane8_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
      {5, 8, 2, 1}, whole_steps},
     {"lane8_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
@@ -128,6 +155,7 @@ const struct op op_linear = {
     .tensor_count = 6,
     .params_size = sizeof(struct linear_params),
     .writes = 1u << LINEAR_C,
+    .hints = 1u << OPTION_DEPTH,
     .candidates = candidates,
     .candidate_count = ARRAY_SIZE(candidates),
     .reference = linear_reference,

@@ -90,6 +90,21 @@ static bool matrices_satisfy(const struct gpu_features *features,
            gpu_matrices_hold(matrices, tiles[TILE_M], tiles[TILE_N], tiles[TILE_K]);
 }
 
+/* Whether option i is a constant of the candidate's. */
+static bool is_seen(const struct op *op, const struct op_candidate *candidate, uint32_t i)
+{
+    return !(op->hints >> i & 1) || candidate->need & NEED_HINTS;
+}
+
+bool op_same_options(const struct op *op, const struct op_candidate *candidate,
+                     const uint32_t first[OP_MAX_OPTIONS], const uint32_t second[OP_MAX_OPTIONS])
+{
+    for (uint32_t i = 0; i < OP_MAX_OPTIONS; i++)
+        if (is_seen(op, candidate, i) && first[i] != second[i])
+            return false;
+    return true;
+}
+
 /* Fills values[id] for all constant ids; returns their number. */
 static uint32_t fill_constants(const struct gpu_device *device, const struct op_call *call,
                                const struct op_candidate *candidate,
@@ -99,10 +114,8 @@ static uint32_t fill_constants(const struct gpu_device *device, const struct op_
     values[ID_GROUP] = candidate->group;
     for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
         values[ID_TYPE + i] = call->tensors[i].type;
-    for (uint32_t i = 0; i < OP_MAX_OPTIONS; i++) {
-        bool hint = call->op->hints >> i & 1;
-        values[ID_OPTION + i] = hint && !(candidate->need & NEED_HINTS) ? 0 : call->options[i];
-    }
+    for (uint32_t i = 0; i < OP_MAX_OPTIONS; i++)
+        values[ID_OPTION + i] = is_seen(call->op, candidate, i) ? call->options[i] : 0;
     memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
     values[ID_BY_HAND] = !device->features.unpack_half;
     values[ID_SUBGROUP] = required_subgroup(&device->features, candidate);

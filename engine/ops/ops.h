@@ -145,6 +145,10 @@ extern const struct op *const op_list[];
 extern const uint32_t op_count;
 const struct op *op_find(const char *name); /* NULL when there is none */
 
+/* Whether both calls of the candidate's op have the same options for it: the same constants. */
+bool op_same_options(const struct op *op, const struct op_candidate *candidate,
+                     const uint32_t first[OP_MAX_OPTIONS], const uint32_t second[OP_MAX_OPTIONS]);
+
 /* Whether the device has all that the candidate needs for this call. */
 bool op_satisfies(const struct gpu_device *device, const struct op_call *call,
                   const struct op_candidate *candidate);

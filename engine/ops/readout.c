@@ -5,7 +5,7 @@
 #include "ops/span.h"
 
 enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP, TILE_FILL = TILE_DEEP };
-enum { PAIR_BYTES = 32 };                      /* of two quads */
+enum { ROW_NEEDS = NEED_SHUFFLE | NEED_TEXEL | NEED_INT64 };
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
 /* Of the sorted form: heads at most, queries of a tile at least, rows of a unit and of a block. */
 enum { SORTED_HEADS = 64, SORTED_QUERIES = 128, SORTED_UNIT = 8, SORTED_ROWS = 64 };
@@ -171,13 +171,11 @@ static bool one_narrow_head(const struct op_call *call, const struct op_candidat
     return one_head(call, candidate) && narrow(call, candidate);
 }
 
-/* Neighbouring quads of y lie at even places, in memory too. */
 static bool one_head_pairs(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct readout_params *p = &call->params.readout;
-    uint32_t odd = p->y_start | p->y_batch | p->y_group | p->y_head | p->y_row | p->dv4;
-    return one_head(call, candidate) && odd % 2 == 0 &&
-           call->tensors[READOUT_Y].offset % PAIR_BYTES == 0;
+    uint32_t places = p->y_start | p->y_batch | p->y_group | p->y_head | p->y_row | p->dv4;
+    return one_head(call, candidate) && span_pairs(&call->tensors[READOUT_Y], places);
 }
 
 static bool top1(const struct op_call *call, const struct op_candidate *candidate)
@@ -201,27 +199,21 @@ static struct op_shape_class readout_class(const struct op_call *call)
 }
 
 static const struct op_candidate candidates[] = {
-    {"row8_texel_narrow",
-     SHADER_readout_row_texel,
-     NEED_SHUFFLE | NEED_TEXEL,
+    {"row8_narrow",
+     SHADER_readout_row,
+     ROW_NEEDS,
      CLASS_CPU,
      8,
-     {0, 1, 1024, 8},
+     {0, 1, 1024, 8, 0},
      one_narrow_head},
-    {"row8_texel_pairs",
-     SHADER_readout_row_pairs,
-     NEED_SHUFFLE | NEED_TEXEL | NEED_INT64,
+    {"row8_pairs",
+     SHADER_readout_row,
+     ROW_NEEDS,
      CLASS_CPU,
      8,
-     {0, 2, 1024, 16},
+     {0, 2, 1024, 16, 1},
      one_head_pairs},
-    {"row8_texel",
-     SHADER_readout_row_texel,
-     NEED_SHUFFLE | NEED_TEXEL,
-     CLASS_CPU,
-     8,
-     {0, 2, 1024, 16},
-     one_head},
+    {"row8", SHADER_readout_row, ROW_NEEDS, CLASS_CPU, 8, {0, 2, 1024, 16, 0}, one_head},
     {"lane16_texel",
      SHADER_readout_lane_texel,
      NEED_SHUFFLE | NEED_TEXEL,

@@ -39,6 +39,13 @@ static inline bool op_tensor_raw(const struct op_call *call, uint32_t index)
 bool op_items_fit(const struct gpu_device *device, const struct op_call *call,
                   const struct op_candidate *candidate, uint32_t texels);
 
+/* Whether neighbouring quads of the tensor may be stored at once: they lie at even places, in
+ * memory too. places: the tensor's start, strides and width in quads, or-ed together. */
+static inline bool span_pairs(const struct tensor *tensor, uint32_t places)
+{
+    return places % 2 == 0 && tensor->offset % (8 * sizeof(float)) == 0;
+}
+
 /* All of binding `index`. */
 static inline void span_whole(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t *begin,
                               uint64_t *end)
