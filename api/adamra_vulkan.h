@@ -21,8 +21,9 @@ extern "C" {
  * VK_ANDROID_external_memory_android_hardware_buffer (with VK_EXT_queue_family_foreign),
  * VK_NV_cooperative_matrix, VK_KHR_cooperative_matrix, VK_KHR_vulkan_memory_model,
  * VK_EXT_subgroup_size_control, where the device lists it VK_KHR_portability_subset, and on
- * software devices shaderInt64, which is the caller's to enable (VkDeviceCreateInfo.
- * pEnabledFeatures, or a VkPhysicalDeviceFeatures2 in the chain).
+ * software devices shaderInt64, without which their fastest kernels do not run, and which is the
+ * caller's to enable (VkDeviceCreateInfo.pEnabledFeatures, or a VkPhysicalDeviceFeatures2 in the
+ * chain).
  * All of it outlives the context, which destroys none of it. Where pipelines are compiled on
  * several threads (compile_threads), a debug messenger of the instance's may be called on any of
  * them.
