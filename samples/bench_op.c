@@ -33,7 +33,6 @@ static status build(struct work *work)
                                                  .a_row = (uint32_t)k4,
                                                  .w_row = (uint32_t)n4,
                                                  .c_row = (uint32_t)n4};
-    call->options[OPTION_DEPTH] = (uint32_t)k4;
     call->tensors[LINEAR_A] = ids->a;
     call->tensors[LINEAR_W] = ids->w;
     call->tensors[LINEAR_C] = ids->c;

@@ -14,7 +14,7 @@ layout(constant_id = ID_OPTION + OPTION_BIAS) const uint with_bias = 0;
 layout(constant_id = ID_OPTION + OPTION_GELU) const uint with_gelu = 0;
 layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
 layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
-layout(constant_id = ID_OPTION + OPTION_DEPTH) const uint DEEP = 1; // quads of k
+layout(constant_id = ID_DEPTH) const uint DEEP = 1;      // quads of k
 layout(constant_id = ID_TILE + 0) const uint ROWS = 256; // an item
 layout(constant_id = ID_TILE + 1) const uint QUADS = 2;  // of columns a lane, even
 layout(constant_id = ID_TILE + 2) const uint PAIRED = 1; // quads of C are stored two at a time
@@ -33,7 +33,7 @@ vec4 held[4 * DEEP][QUADS], held_bias[QUADS], held_sums[QUADS], x[DEEP], sum[QUA
 
 // A row of C that lanes have sums of.
 struct pending_row {
-    uint at, left;     // of the lane's quads in C; 0 are left where there is no row
+    uint at, left;     // where the lane's quads lie in C; 0 are left where there are none
     float mean, scale; // of A's row
 };
 
@@ -68,7 +68,8 @@ void finish(pending_row row)
         if (normed != 0) sum[c] = (sum[c] - row.mean * held_sums[c]) * row.scale;
         sum[c] += held_bias[c];
         if (with_gelu != 0) sum[c] = gelu_quad(sum[c]);
-        if (with_residual != 0) sum[c] += FETCH(residual, LINEAR_RESIDUAL, row.at + c);
+        if (with_residual != 0)
+            sum[c] += FETCH(residual, LINEAR_RESIDUAL, row.at + (c < row.left ? c : 0));
     }
 }
 
@@ -78,9 +79,9 @@ void store(pending_row row, uint zero)
 {
     const uint at = row.at - p.items.base[LINEAR_C];
     [[unroll]] for (uint q = 0; q < QUADS; q += 2) {
-        const uvec4 x = floatBitsToUint(sum[q]) ^ zero, y = floatBitsToUint(sum[q + 1]) ^ zero;
+        const uvec4 near = floatBitsToUint(sum[q]) ^ zero, far = floatBitsToUint(sum[q + 1]) ^ zero;
         if (PAIRED != 0) {
-            if (q < row.left) STORE_PAIR(c, at / 2 + q / 2, x, y)
+            if (q < row.left) STORE_PAIR(c, at / 2 + q / 2, near, far)
         } else {
             if (q < row.left) STORE_(c, at + q, sum[q])
             if (q + 1 < row.left) STORE_(c, at + q + 1, sum[q + 1])
@@ -113,7 +114,7 @@ void main()
     hold_columns(column0 + first);
     // A row is finished in the round after its products, after which a loop begins anew: compilers
     // take both in another order, half as fast, when they see them side by side.
-    pending_row done = pending_row(c_start, 0, 0, 0);
+    pending_row done = pending_row(c_start + begin * c_row, 0, 0, 0);
     for (uint at = begin; at < stop; at += SG) {
         const uint row = min(at + gl_SubgroupInvocationID, stop - 1);
         const uint place = c_start + row * c_row;
@@ -128,7 +129,7 @@ void main()
             store(done, zero);
             const uint source = next - at + own;
             multiply(source);
-            done.at = subgroupShuffle(place, source) + first;
+            done.at = subgroupShuffle(place, source) + min(first, width - 1);
             done.left = next + own < stop ? left : 0;
             done.mean = subgroupShuffle(m.x, source);
             done.scale = subgroupShuffle(m.y, source);

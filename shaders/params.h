@@ -27,6 +27,7 @@ typedef uint32_t uint;
 #define ID_TILE    15
 #define ID_BY_HAND 20
 #define ID_SUBGROUP 21 /* of no shader: the subgroup size that the pipeline requires; 0: any */
+#define ID_DEPTH    22 /* a number of the call's that the kernel is made for; else 0 */
 
 #define TYPE_F32 0
 #define TYPE_F16 1
@@ -57,7 +58,6 @@ typedef struct item_range item_range;
 #define OPTION_GELU     1 /* 1: exact GELU after the bias */
 #define OPTION_RESIDUAL 2 /* 1: add residual, laid out as C (and may be C) */
 #define OPTION_NORMED   3 /* 1: rows that are read are normalised first; of linear and pool */
-#define OPTION_DEPTH    4 /* k4, for kernels that are made for it; 0: not said */
 struct linear_params {
     item_range items;
     uint rows, k4, n4;

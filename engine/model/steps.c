@@ -137,7 +137,6 @@ void step_linear(struct builder *builder, const struct linear_weights *weights, 
     call->options[OPTION_GELU] = flags & LINEAR_GELU ? 1 : 0;
     call->options[OPTION_RESIDUAL] = flags & LINEAR_ADD ? 1 : 0;
     call->options[OPTION_NORMED] = a.normed ? 1 : 0;
-    call->options[OPTION_DEPTH] = weights->k4;
     if (a.normed)
         call->tensors[LINEAR_MOMENTS] = a.moments;
     call->tensors[LINEAR_A] = a.tensor;

@@ -8,7 +8,7 @@ enum { TILE_ROWS, TILE_QUADS, TILE_STEP, TILE_VARIABLE };
 enum { BLOCK_ROWS = 64, BLOCK_QUADS = 16 }; /* of the shared memory form */
 enum { SUBGROUP_ROWS = 32 };                /* of the form by matrices, of 16 quads too */
 enum { ROW_DEEPEST = 28 };                  /* quads of k that the row form holds */
-enum { ROW_NEEDS = NEED_SHUFFLE | NEED_TEXEL | NEED_INT64 | NEED_HINTS };
+enum { ROW_NEEDS = NEED_SHUFFLE | NEED_TEXEL | NEED_INT64 | NEED_DEPTH };
 
 static bool is_row(const struct op_candidate *candidate)
 {
@@ -90,7 +90,7 @@ static bool whole_steps(const struct op_call *call, const struct op_candidate *c
 static bool shallow(const struct op_call *call, const struct op_candidate *candidate)
 {
     (void)candidate;
-    return call->options[OPTION_DEPTH] && call->options[OPTION_DEPTH] <= ROW_DEEPEST;
+    return call->params.linear.k4 <= ROW_DEEPEST;
 }
 
 static bool shallow_pairs(const struct op_call *call, const struct op_candidate *candidate)
@@ -107,6 +107,11 @@ static bool halves(const struct op_call *call, const struct op_candidate *candid
     return call->tensors[LINEAR_A].type == ELEMENT_F16 &&
            call->tensors[LINEAR_W].type == ELEMENT_F16 &&
            call->tensors[LINEAR_C].type == ELEMENT_F16;
+}
+
+static uint32_t linear_depth(const struct op_call *call)
+{
+    return call->params.linear.k4;
 }
 
 static struct op_shape_class linear_class(const struct op_call *call)
@@ -155,9 +160,9 @@ const struct op op_linear = {
     .tensor_count = 6,
     .params_size = sizeof(struct linear_params),
     .writes = 1u << LINEAR_C,
-    .hints = 1u << OPTION_DEPTH,
     .candidates = candidates,
     .candidate_count = ARRAY_SIZE(candidates),
+    .depth = linear_depth,
     .reference = linear_reference,
     .items = linear_items,
     .span = linear_span,

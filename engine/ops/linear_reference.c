@@ -60,18 +60,12 @@ void linear_cost(const struct op_call *call, double *operations, double *bytes)
 
 void linear_example(struct random *random, enum element_type type, struct op_call *call)
 {
-    /* Few, as cases with the same options are looked for. */
-    static const uint32_t depths[] = {1, 9, 24, 28};
     struct linear_params *p = &call->params.linear;
     p->rows = example_rows(random, example_chance(random, 8) ? 300 : 150);
-    bool said = example_chance(random, 2);
     p->k4 = example_quads(random);
-    if (said)
-        p->k4 = depths[random_between(random, 0, ARRAY_SIZE(depths) - 1)];
-    p->n4 = example_quads(random) + (example_chance(random, 8) ? 24 : 0);
+    p->n4 = example_quads(random) + (example_chance(random, 4) ? 24 : 0);
     for (uint32_t option = OPTION_BIAS; option <= OPTION_NORMED; option++)
         call->options[option] = random_between(random, 0, 1);
-    call->options[OPTION_DEPTH] = said ? p->k4 : 0;
     struct span_layout a = example_layout(random, 1, 1, p->rows, p->k4);
     struct span_layout w = example_layout(random, 1, 1, 4 * (uint64_t)p->k4, p->n4);
     struct span_layout c = example_layout(random, 1, 1, p->rows, p->n4);

@@ -90,36 +90,24 @@ static bool matrices_satisfy(const struct gpu_features *features,
            gpu_matrices_hold(matrices, tiles[TILE_M], tiles[TILE_N], tiles[TILE_K]);
 }
 
-/* Whether option i is a constant of the candidate's. */
-static bool is_seen(const struct op *op, const struct op_candidate *candidate, uint32_t i)
-{
-    return !(op->hints >> i & 1) || candidate->need & NEED_HINTS;
-}
-
-bool op_same_options(const struct op *op, const struct op_candidate *candidate,
-                     const uint32_t first[OP_MAX_OPTIONS], const uint32_t second[OP_MAX_OPTIONS])
-{
-    for (uint32_t i = 0; i < OP_MAX_OPTIONS; i++)
-        if (is_seen(op, candidate, i) && first[i] != second[i])
-            return false;
-    return true;
-}
-
 /* Fills values[id] for all constant ids; returns their number. */
 static uint32_t fill_constants(const struct gpu_device *device, const struct op_call *call,
                                const struct op_candidate *candidate,
                                uint32_t values[GPU_MAX_CONSTANTS])
 {
-    static_assert(ID_TILE + OP_MAX_TILES <= ID_BY_HAND && ID_SUBGROUP < GPU_MAX_CONSTANTS, "ids");
+    static_assert(ID_TILE + OP_MAX_TILES <= ID_BY_HAND && ID_DEPTH < GPU_MAX_CONSTANTS, "ids");
     values[ID_GROUP] = candidate->group;
     for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
         values[ID_TYPE + i] = call->tensors[i].type;
-    for (uint32_t i = 0; i < OP_MAX_OPTIONS; i++)
-        values[ID_OPTION + i] = is_seen(call->op, candidate, i) ? call->options[i] : 0;
+    for (uint32_t i = 0; i < OP_MAX_OPTIONS; i++) {
+        bool hint = call->op->hints >> i & 1;
+        values[ID_OPTION + i] = hint && !(candidate->need & NEED_HINTS) ? 0 : call->options[i];
+    }
     memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
     values[ID_BY_HAND] = !device->features.unpack_half;
     values[ID_SUBGROUP] = required_subgroup(&device->features, candidate);
-    return ID_SUBGROUP + 1;
+    values[ID_DEPTH] = candidate->need & NEED_DEPTH ? call->op->depth(call) : 0;
+    return ID_DEPTH + 1;
 }
 
 static bool features_satisfy(const struct gpu_device *device, const struct op_candidate *candidate)

@@ -67,6 +67,7 @@ enum op_need {
     NEED_MATRIX_NV = 32,   /* cooperative matrices of halves with sums in f32, in either dialect; */
     NEED_MATRIX_KHR = 64,  /* the tiles are M, N, K and how many subgroups the group has */
     NEED_HINTS = 128,      /* of the call, not the device: its options that the op calls hints */
+    NEED_DEPTH = 256,      /* of the call: the op's depth; pipelines serve one alone */
 };
 
 /* The devices that a candidate is meant for. SPARE: those that have so few storage buffers that
@@ -106,6 +107,8 @@ struct op {
                       * NEED_HINTS, whose pipelines then serve all values */
     const struct op_candidate *candidates;
     uint32_t candidate_count;
+    /* How deep sums are; NULL: no candidate needs to know. */
+    uint32_t (*depth)(const struct op_call *call);
     /* Runs the formula on tensors[].host; sums in double. */
     void (*reference)(const struct op_call *call);
     /* Workgroups of this candidate for this call. */
@@ -144,10 +147,6 @@ extern const struct op op_linear, op_norm, op_embed, op_pool, op_state, op_reduc
 extern const struct op *const op_list[];
 extern const uint32_t op_count;
 const struct op *op_find(const char *name); /* NULL when there is none */
-
-/* Whether both calls of the candidate's op have the same options for it: the same constants. */
-bool op_same_options(const struct op *op, const struct op_candidate *candidate,
-                     const uint32_t first[OP_MAX_OPTIONS], const uint32_t second[OP_MAX_OPTIONS]);
 
 /* Whether the device has all that the candidate needs for this call. */
 bool op_satisfies(const struct gpu_device *device, const struct op_call *call,

@@ -26,7 +26,6 @@ static void fill_linear(const struct op_shape *shape, enum element_type type, ui
     call->params.linear = (struct linear_params){
         .rows = rows, .k4 = k4, .n4 = n4, .a_row = k4, .w_row = n4, .c_row = n4};
     call->options[OPTION_BIAS] = 1;
-    call->options[OPTION_DEPTH] = k4;
     example_tensor(call, LINEAR_A, type, (uint64_t)rows * shape->a);
     example_tensor(call, LINEAR_W, type, (uint64_t)shape->a * shape->b);
     example_tensor(call, LINEAR_BIAS, type, shape->b);
