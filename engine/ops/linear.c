@@ -8,11 +8,11 @@ enum { TILE_ROWS, TILE_QUADS, TILE_STEP, TILE_VARIABLE };
 enum { BLOCK_ROWS = 64, BLOCK_QUADS = 16 }; /* of the shared memory form */
 enum { SUBGROUP_ROWS = 32 };                /* of the form by matrices, of 16 quads too */
 enum { ROW_DEEPEST = 28 };                  /* quads of k that the row form holds */
-enum { ROW_NEEDS = NEED_SHUFFLE | NEED_TEXEL | NEED_INT64 | NEED_DEPTH };
+enum { PAIR_NEEDS = NEED_SHUFFLE | NEED_TEXEL | NEED_INT64 };
 
 static bool is_row(const struct op_candidate *candidate)
 {
-    return candidate->shader == SHADER_linear_row;
+    return candidate->need & NEED_DEPTH;
 }
 
 static bool is_lane(const struct op_candidate *candidate)
@@ -93,11 +93,23 @@ static bool shallow(const struct op_call *call, const struct op_candidate *candi
     return call->params.linear.k4 <= ROW_DEEPEST;
 }
 
-static bool shallow_pairs(const struct op_call *call, const struct op_candidate *candidate)
+static bool pairs(const struct op_call *call)
 {
     const struct linear_params *p = &call->params.linear;
-    return shallow(call, candidate) &&
-           span_pairs(&call->tensors[LINEAR_C], p->c_start | p->c_row | p->n4);
+    return span_pairs(&call->tensors[LINEAR_C], p->c_start | p->c_row | p->n4);
+}
+
+static bool shallow_pairs(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return shallow(call, candidate) && pairs(call);
+}
+
+/* Nothing but a bias is added. */
+static bool plain_pairs(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const uint32_t *options = call->options;
+    return !options[OPTION_GELU] && !options[OPTION_RESIDUAL] && !options[OPTION_NORMED] &&
+           whole_steps(call, candidate) && pairs(call);
 }
 
 /* Sums of products of halves only: f32 storage promises more. */
@@ -138,8 +150,11 @@ static const struct op_candidate candidates[] = {
      {5, 8, 2}, whole_steps},
     {"lane16_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 16,
      {5, 8, 1}, NULL},
-    {"row8_pairs", SHADER_linear_row, ROW_NEEDS, CLASS_CPU, 8, {256, 2, 1}, shallow_pairs},
-    {"row8", SHADER_linear_row, ROW_NEEDS, CLASS_CPU, 8, {256, 2, 0}, shallow},
+    {"row8_pairs", SHADER_linear_pairs, PAIR_NEEDS | NEED_DEPTH, CLASS_CPU, 8, {256, 2, 1, 0, 1},
+     shallow_pairs},
+    {"row8", SHADER_linear_pairs, PAIR_NEEDS | NEED_DEPTH, CLASS_CPU, 8, {256, 2, 1, 0, 0},
+     shallow},
+    {"lane8_pairs", SHADER_linear_pairs, PAIR_NEEDS, CLASS_CPU, 8, {5, 8, 2, 1, 1}, plain_pairs},
     {"lane8_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,
      {5, 8, 2, 1}, whole_steps},
     {"lane8_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 8,

@@ -1,33 +1,8 @@
-#version 450
-// C = act(A W + bias) + residual, for few k. CPU form: columns of W over the lanes, all k of them
-// held while rows of A pass, so that a sum ends with its row and is neither loaded nor stored
-// between. SG rows at a time are loaded, one a lane, then multiplied one after the other, their
-// numbers broadcast by shuffles. Where the columns left are at most half of what all lanes have,
-// lanes share themselves among several rows.
-#extension GL_GOOGLE_include_directive : require
-#include "common.glsl"
-#include "lane.glsl"
-#include "gelu.glsl"
-#include "pairs.glsl"
-
-layout(constant_id = ID_OPTION + OPTION_BIAS) const uint with_bias = 0;
-layout(constant_id = ID_OPTION + OPTION_GELU) const uint with_gelu = 0;
-layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
-layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
-layout(constant_id = ID_DEPTH) const uint DEEP = 1;      // quads of k
-layout(constant_id = ID_TILE + 0) const uint ROWS = 256; // an item
-layout(constant_id = ID_TILE + 1) const uint QUADS = 2;  // of columns a lane, even
-layout(constant_id = ID_TILE + 2) const uint PAIRED = 1; // quads of C are stored two at a time
-
-QUADS_IN(a, LINEAR_A)
-QUADS_IN(w, LINEAR_W)
-QUADS_IN(bias, LINEAR_BIAS)
-QUADS_IN(residual, LINEAR_RESIDUAL)
-PAIRS_OUT(c, LINEAR_C)
-MOMENTS_IN(moments, LINEAR_MOMENTS)
-WORDS_OUT(c, LINEAR_C)
-PUSH(linear_params)
-
+// For few k: columns of W over the lanes, QUADS quads a lane (even), all k of them held while ROWS
+// rows of A pass, so that a sum ends with its row and is neither loaded nor stored between. SG rows
+// at a time are loaded, one a lane, then multiplied one after the other, their numbers broadcast by
+// shuffles. Where the columns left are at most half of what all lanes have, lanes share themselves
+// among several rows.
 // What the lane has of W, the bias, the sums of W's columns, its row of A, and a row of C.
 vec4 held[4 * DEEP][QUADS], held_bias[QUADS], held_sums[QUADS], x[DEEP], sum[QUADS];
 
@@ -98,9 +73,8 @@ void touch(uint at, uint quads, uint zero)
     subgroupMemoryBarrierBuffer(); // of no wider scope, for which software drivers make coroutines
 }
 
-void main()
+void rows_pass(uint item)
 {
-    BEGIN_ITEM(item);
     const uint zero = lane_zero(1, p.rows), tiles = (p.n4 + SG * QUADS - 1) / (SG * QUADS);
     const uint column0 = item % tiles * (SG * QUADS), width = min(p.n4 - column0, SG * QUADS);
     const uint begin = item / tiles * ROWS, stop = min(begin + ROWS, p.rows);
