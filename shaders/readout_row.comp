@@ -100,18 +100,26 @@ void answer(readout_tile t, uint h, uint begin, uint stop)
     const float eps = p.eps;
     vec4 s[FEATURES][QUADS], z[DEEP], x[DEEP], sum[QUADS];
     load_state(t, h, s, z);
+    // A query's answer is stored in the round after its products, after which a loop begins anew:
+    // compilers take both in another order, half as fast, when they see them side by side.
+    float done_w = 0;
+    uint done_row = 0, done_left = 0;
+    [[unroll]] for (uint c = 0; c < QUADS; c++) sum[c] = vec4(0);
     for (uint at = begin; at < stop; at += SG) {
         const uint query = t.query + order[min(at + lane, stop - 1)];
         float weight = load_queries(t.q + query * q_row, dk4, z, x) + eps;
         weight = query < t.valid ? listed_weight(t, query, h) / weight : 0.0;
         const uint row = row_place(t, query);
         for (uint first = at; first < min(at + SG, stop); first++) {
+            store_row(done_w, done_row, done_left, sum);
             const uint source = first - at;
             multiply(x, source, s, sum);
-            const float w = subgroupShuffle(weight, source);
-            store_row(w, subgroupShuffle(row, source), left, sum);
+            done_w = subgroupShuffle(weight, source);
+            done_row = subgroupShuffle(row, source);
+            done_left = left;
         }
     }
+    store_row(done_w, done_row, done_left, sum);
 }
 
 void main()
