@@ -14,29 +14,7 @@
 #define TENSOR_OUT(name, b) TENSOR_(name, b, writeonly)
 #define TENSOR_INOUT(name, b) TENSOR_(name, b, )
 
-layout(constant_id = ID_BY_HAND) const uint unpack_by_hand = 0;
-
-// The same in integers: exponents move by 112, that of infinities twice; a subnormal is the
-// mantissa of a number between 2^-14 and 2^-13, less 2^-14.
-vec2 unpack_integers(uint word)
-{
-    const uvec2 halves = uvec2(word & 0xffff, word >> 16), bits = (halves & 0x7fff) << 13;
-    const uvec2 normal = bits + (112 << 23) +
-        mix(uvec2(0), uvec2(112 << 23), greaterThanEqual(bits, uvec2(31 << 23)));
-    const vec2 subnormal = uintBitsToFloat(bits | (113 << 23)) - uintBitsToFloat(113 << 23);
-    const uvec2 magnitude =
-        mix(normal, floatBitsToUint(subnormal), lessThan(bits, uvec2(1 << 23)));
-    return uintBitsToFloat(magnitude | (halves & 0x8000) << 16);
-}
-
-// unpackHalf2x16; always by this function.
-vec2 unpack_pair(uint word)
-{
-    if (unpack_by_hand != 0) return unpack_integers(word);
-    return unpackHalf2x16(word);
-}
-vec4 unpack_quad(uvec2 words) { return vec4(unpack_pair(words.x), unpack_pair(words.y)); }
-uvec2 pack_quad(vec4 quad) { return uvec2(packHalf2x16(quad.xy), packHalf2x16(quad.zw)); }
+#include "halves.glsl"
 
 // LOAD and STORE take an absolute quad index; the binding's base is subtracted.
 #define LOAD_(name, i)                                                                             \

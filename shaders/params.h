@@ -19,15 +19,16 @@ typedef uint32_t uint;
 #endif
 
 /* Specialisation constants. 0 is the group size in x. TYPE + i is the storage type of binding i;
- * OPTION + i is an op's own switch, TILE + i a candidate's tile size. BY_HAND is 1 where
- * unpackHalf2x16 does not work. */
-#define ID_GROUP   0
-#define ID_TYPE    1
-#define ID_OPTION  9
-#define ID_TILE    15
-#define ID_BY_HAND 20
+ * OPTION + i is an op's own switch, TILE + i a candidate's tile size. BY_HAND is 1 where a shader's
+ * own integers do what the driver's unpackHalf2x16 or packHalf2x16 does not, or slowly. */
+#define ID_GROUP    0
+#define ID_TYPE     1
+#define ID_OPTION   9
+#define ID_TILE     15
+#define ID_UNPACK_BY_HAND 20
 #define ID_SUBGROUP 21 /* of no shader: the subgroup size that the pipeline requires; 0: any */
 #define ID_DEPTH    22 /* a number of the call's that the kernel is made for; else 0 */
+#define ID_PACK_BY_HAND 23
 
 #define TYPE_F32 0
 #define TYPE_F16 1

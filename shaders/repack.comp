@@ -28,7 +28,7 @@ void main()
     BEGIN_ELEMENT(index, (p.rows * p.dst_row + per_word - 1) / per_word);
     const uint at = index * per_word;
     uint word;
-    if (dst_type == TYPE_F16) word = packHalf2x16(vec2(element(at), element(at + 1)));
+    if (dst_type == TYPE_F16) word = pack_pair(vec2(element(at), element(at + 1)));
     else word = floatBitsToUint(element(at));
     WORD(dst, REPACK_DST, p.dst_start / per_word + index) = word;
 }

@@ -1,4 +1,5 @@
 #include "gpu_cases.h"
+#include "ops/ops.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,16 @@ static void doubling_span(const struct gpu_dispatch *dispatch, uint32_t index, u
         *begin = 0;
         *end = index == LINEAR_W ? dispatch->bindings[index].size : 0;
     }
+}
+
+void run_op_call(const struct op_call *call)
+{
+    struct gpu_commands *commands;
+    ck_assert_ok(gpu_commands_create(test_device, &(struct gpu_commands_params){0}, &commands));
+    ck_assert_ok(op_record(commands, call, NULL));
+    ck_assert_ok(gpu_commands_end(commands));
+    ck_assert_ok(gpu_commands_run(commands, NULL));
+    gpu_commands_destroy(commands);
 }
 
 void doubling_init(struct doubling *doubling)

@@ -31,6 +31,10 @@ void gpu_case_teardown(void);
 /* A buffer in device memory. */
 struct gpu_buffer *device_buffer(uint64_t size);
 
+/* Records the call and runs it. */
+struct op_call;
+void run_op_call(const struct op_call *call);
+
 /* ---- doubling: C = 2 A, by the linear layer with 2 I for its weights ----
  * Rows of one quad, 64 of them an item. The dispatch has a span. */
 

@@ -31,6 +31,7 @@
     ROW(ops_reference) \
     ROW(choices) \
     ROW(span) \
+    ROW(halves) \
     ROW(linear) \
     ROW(route) \
     ROW(state) \

@@ -1,8 +1,9 @@
-/* linear: products that nothing but a bias is added to, which kernels may store in a way of their
- * own, on every kernel; the options of a random example are seldom so. */
+/* linear: products that nothing but a bias is added to, and residuals where the output is. */
 #include "gpu_cases.h"
 #include "ops/check.h"
+#include "ops/random.h"
 
+/* Kernels may store these in a way of their own; the options of a random example are seldom so. */
 START_TEST(every_kernel_adds_the_bias)
 {
     static const enum element_type types[] = {ELEMENT_F32, ELEMENT_F16};
@@ -19,6 +20,46 @@ START_TEST(every_kernel_adds_the_bias)
 }
 END_TEST
 
+/* ---- residuals in place ---- */
+
+/* Gives a host tensor of f32 memory on the device; the caller destroys the buffer. */
+static void upload(struct tensor *tensor)
+{
+    tensor->buffer = device_buffer(4 * tensor->elements);
+    ck_assert_ok(gpu_buffer_write(tensor->buffer, 0, tensor->host, 4 * tensor->elements));
+}
+
+/* C = A W + C with all sizes odd; A, W and C hold small whole numbers, so that sums are exact. */
+START_TEST(residual_may_be_the_output)
+{
+    enum { ROWS = 77, K4 = 3, N4 = 5 };
+    static float a[ROWS * K4 * 4], w[K4 * 4 * N4 * 4], c[ROWS * N4 * 4], found[ROWS * N4 * 4];
+    struct random random = random_seed(test_seed());
+    struct op_call call = {.op = &op_linear, .options = {[OPTION_RESIDUAL] = 1}};
+    call.params.linear = (struct linear_params){
+        .rows = ROWS, .k4 = K4, .n4 = N4, .a_row = K4, .w_row = N4, .c_row = N4};
+    call.tensors[LINEAR_A] = (struct tensor){.elements = ARRAY_SIZE(a), .host = a};
+    call.tensors[LINEAR_W] = (struct tensor){.elements = ARRAY_SIZE(w), .host = w};
+    call.tensors[LINEAR_C] = (struct tensor){.elements = ARRAY_SIZE(c), .host = c};
+    for (uint32_t i = LINEAR_A; i <= LINEAR_C; i++)
+        for (uint64_t j = 0; j < call.tensors[i].elements; j++)
+            tensor_set(&call.tensors[i], j, random_between(&random, 0, 8) - 4.0);
+    upload(&call.tensors[LINEAR_A]);
+    upload(&call.tensors[LINEAR_W]);
+    upload(&call.tensors[LINEAR_C]);
+    call.tensors[LINEAR_RESIDUAL] = call.tensors[LINEAR_C];
+
+    run_op_call(&call);
+    ck_assert_ok(gpu_buffer_read(call.tensors[LINEAR_C].buffer, 0, found, sizeof(found)));
+    op_linear.reference(&call);
+    ck_assert_mem_eq(found, c, sizeof(c));
+
+    for (uint32_t i = LINEAR_A; i <= LINEAR_C; i++)
+        if (i != LINEAR_RESIDUAL)
+            gpu_buffer_destroy(call.tensors[i].buffer);
+}
+END_TEST
+
 Suite *linear_suite(void)
 {
     Suite *suite = suite_create("linear");
@@ -26,6 +67,7 @@ Suite *linear_suite(void)
     tcase_set_tags(kernels, "kernels");
     tcase_add_unchecked_fixture(kernels, gpu_case_setup, gpu_case_teardown);
     tcase_add_loop_test(kernels, every_kernel_adds_the_bias, 0, 2);
+    tcase_add_test(kernels, residual_may_be_the_output);
     suite_add_tcase(suite, kernels);
     return suite;
 }

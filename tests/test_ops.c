@@ -147,93 +147,6 @@ START_TEST(small_ranges_are_kept_to)
 }
 END_TEST
 
-/* ---- residuals in place ---- */
-
-/* Gives a host tensor of f32 memory on the device; the caller destroys the buffer. */
-static void upload(struct tensor *tensor)
-{
-    tensor->buffer = device_buffer(4 * tensor->elements);
-    ck_assert_ok(gpu_buffer_write(tensor->buffer, 0, tensor->host, 4 * tensor->elements));
-}
-
-static void run_call(const struct op_call *call)
-{
-    struct gpu_commands *commands;
-    ck_assert_ok(gpu_commands_create(test_device, &(struct gpu_commands_params){0}, &commands));
-    ck_assert_ok(op_record(commands, call, NULL));
-    ck_assert_ok(gpu_commands_end(commands));
-    ck_assert_ok(gpu_commands_run(commands, NULL));
-    gpu_commands_destroy(commands);
-}
-
-/* C = A W + C with all sizes odd; A, W and C hold small whole numbers, so that sums are exact. */
-START_TEST(residual_may_be_the_output)
-{
-    enum { ROWS = 77, K4 = 3, N4 = 5 };
-    static float a[ROWS * K4 * 4], w[K4 * 4 * N4 * 4], c[ROWS * N4 * 4], found[ROWS * N4 * 4];
-    struct random random = random_seed(test_seed());
-    struct op_call call = {.op = &op_linear, .options = {[OPTION_RESIDUAL] = 1}};
-    call.params.linear = (struct linear_params){
-        .rows = ROWS, .k4 = K4, .n4 = N4, .a_row = K4, .w_row = N4, .c_row = N4};
-    call.tensors[LINEAR_A] = (struct tensor){.elements = ARRAY_SIZE(a), .host = a};
-    call.tensors[LINEAR_W] = (struct tensor){.elements = ARRAY_SIZE(w), .host = w};
-    call.tensors[LINEAR_C] = (struct tensor){.elements = ARRAY_SIZE(c), .host = c};
-    for (uint32_t i = LINEAR_A; i <= LINEAR_C; i++)
-        for (uint64_t j = 0; j < call.tensors[i].elements; j++)
-            tensor_set(&call.tensors[i], j, random_between(&random, 0, 8) - 4.0);
-    upload(&call.tensors[LINEAR_A]);
-    upload(&call.tensors[LINEAR_W]);
-    upload(&call.tensors[LINEAR_C]);
-    call.tensors[LINEAR_RESIDUAL] = call.tensors[LINEAR_C];
-
-    run_call(&call);
-    ck_assert_ok(gpu_buffer_read(call.tensors[LINEAR_C].buffer, 0, found, sizeof(found)));
-    op_linear.reference(&call);
-    ck_assert_mem_eq(found, c, sizeof(c));
-
-    for (uint32_t i = LINEAR_A; i <= LINEAR_C; i++)
-        if (i != LINEAR_RESIDUAL)
-            gpu_buffer_destroy(call.tensors[i].buffer);
-}
-END_TEST
-
-/* ---- halves ---- */
-
-/* All of them, by the shader's own integers and by the driver's unpackHalf2x16. */
-START_TEST(every_half_is_unpacked)
-{
-    enum { COUNT = 1 << 16 };
-    static uint16_t halves[COUNT];
-    static float found[COUNT];
-    for (uint32_t i = 0; i < COUNT; i++)
-        halves[i] = (uint16_t)i;
-    struct op_call call = {.op = &op_repack};
-    call.params.repack =
-        (struct repack_params){.rows = 1, .columns = COUNT, .src_row = COUNT, .dst_row = COUNT};
-    call.tensors[REPACK_SRC] = (struct tensor){
-        .type = ELEMENT_F16, .elements = COUNT, .buffer = device_buffer(sizeof(halves))};
-    call.tensors[REPACK_DST] =
-        (struct tensor){.elements = COUNT, .buffer = device_buffer(sizeof(found))};
-    ck_assert_ok(gpu_buffer_write(call.tensors[REPACK_SRC].buffer, 0, halves, sizeof(halves)));
-    const struct gpu_features features = test_device->features;
-    const uint32_t before = gpu_pipeline_count(test_device);
-    test_device->features.unpack_half = _i != 0 && features.unpack_half;
-    run_call(&call);
-    test_device->features = features;
-    /* what the device would not do took a kernel of its own */
-    ck_assert(_i != 0 || !features.unpack_half || gpu_pipeline_count(test_device) > before);
-    ck_assert_ok(gpu_buffer_read(call.tensors[REPACK_DST].buffer, 0, found, sizeof(found)));
-    for (uint32_t i = 0; i < COUNT; i++) {
-        float expected = half_to_float(halves[i]);
-        ck_assert_msg(isnan(expected) ? isnan(found[i])
-                                      : memcmp(&found[i], &expected, sizeof(expected)) == 0,
-                      "half %04x is %a, not %a", i, (double)found[i], (double)expected);
-    }
-    gpu_buffer_destroy(call.tensors[REPACK_SRC].buffer);
-    gpu_buffer_destroy(call.tensors[REPACK_DST].buffer);
-}
-END_TEST
-
 /* ---- no kernel ---- */
 
 /* Buffers that cannot be read as texels, of a call with more of them than a shader may bind. */
@@ -380,8 +293,6 @@ Suite *ops_suite(void)
     tcase_add_test(kernels, checks_stop_when_asked_to);
     tcase_add_loop_test(kernels, lost_dispatches_are_found, 0, 3);
     tcase_add_loop_test(kernels, small_ranges_are_kept_to, 0, (int)op_count);
-    tcase_add_test(kernels, residual_may_be_the_output);
-    tcase_add_loop_test(kernels, every_half_is_unpacked, 0, 2);
     tcase_add_test(kernels, calls_that_nothing_runs_are_refused);
     suite_add_tcase(suite, kernels);
     return suite;

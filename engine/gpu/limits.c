@@ -52,6 +52,7 @@ static const struct row rows[] = {
     FEATURE_ROW(texel_f16),
     FEATURE_ROW(float16),
     FEATURE_ROW(unpack_half),
+    FEATURE_ROW(pack_half),
     FEATURE_ROW(int64),
     FEATURE_ROW(cooperative_matrix),
     FEATURE_ROW(host_import),

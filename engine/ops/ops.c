@@ -95,7 +95,8 @@ static uint32_t fill_constants(const struct gpu_device *device, const struct op_
                                const struct op_candidate *candidate,
                                uint32_t values[GPU_MAX_CONSTANTS])
 {
-    static_assert(ID_TILE + OP_MAX_TILES <= ID_BY_HAND && ID_DEPTH < GPU_MAX_CONSTANTS, "ids");
+    static_assert(ID_TILE + OP_MAX_TILES <= ID_UNPACK_BY_HAND, "ids");
+    static_assert(ID_PACK_BY_HAND < GPU_MAX_CONSTANTS, "ids");
     values[ID_GROUP] = candidate->group;
     for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
         values[ID_TYPE + i] = call->tensors[i].type;
@@ -104,10 +105,11 @@ static uint32_t fill_constants(const struct gpu_device *device, const struct op_
         values[ID_OPTION + i] = hint && !(candidate->need & NEED_HINTS) ? 0 : call->options[i];
     }
     memcpy(&values[ID_TILE], candidate->tiles, sizeof(candidate->tiles));
-    values[ID_BY_HAND] = !device->features.unpack_half;
+    values[ID_UNPACK_BY_HAND] = !device->features.unpack_half;
+    values[ID_PACK_BY_HAND] = !device->features.pack_half;
     values[ID_SUBGROUP] = required_subgroup(&device->features, candidate);
     values[ID_DEPTH] = candidate->need & NEED_DEPTH ? call->op->depth(call) : 0;
-    return ID_DEPTH + 1;
+    return ID_PACK_BY_HAND + 1;
 }
 
 static bool features_satisfy(const struct gpu_device *device, const struct op_candidate *candidate)
