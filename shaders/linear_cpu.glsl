@@ -6,9 +6,9 @@ layout(constant_id = ID_OPTION + OPTION_BIAS) const uint with_bias = 0;
 layout(constant_id = ID_OPTION + OPTION_GELU) const uint with_gelu = 0;
 layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
 layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
-layout(constant_id = ID_TILE + 0) const uint ROWS = 5;
-layout(constant_id = ID_TILE + 1) const uint QUADS = 8; // of columns
-layout(constant_id = ID_TILE + 2) const uint STEP = 2;
+layout(constant_id = ID_TILE + 0) const uint ROWS = 5;  // a lane; of rows that pass, an item
+layout(constant_id = ID_TILE + 1) const uint QUADS = 8; // of columns: an item; then, a lane
+layout(constant_id = ID_TILE + 2) const uint STEP = 2;  // quads of k that are loaded at once
 layout(constant_id = ID_TILE + 3) const uint VARIABLE = 0; // 1: no shuffle index is constant
 
 QUADS_IN(a, LINEAR_A)

@@ -1,7 +1,7 @@
 // Lanes over rows, ROWS rows a lane, QUADS quads of columns; W's columns lie over the lanes and are
 // broadcast by shuffles. STEP quads of k are loaded before the arithmetic, so that a sum is read
 // and written once for STEP * 4 products; a quad of columns of all rows fits the registers.
-const uint PER_FETCH = SG / QUADS; // rows of W that one fetch of all lanes brings; a whole number
+const uint PER_FETCH = SG / QUADS; // rows of W that one fetch of all lanes brings; no remainder
 const uint FETCHES = STEP * 4 / PER_FETCH;
 
 void store_quad(uint row, uint column, vec4 sum)

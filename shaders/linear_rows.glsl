@@ -3,6 +3,7 @@
 // at a time are loaded, one a lane, then multiplied one after the other, their numbers broadcast by
 // shuffles. Where the columns left are at most half of what all lanes have, lanes share themselves
 // among several rows.
+
 // What the lane has of W, the bias, the sums of W's columns, its row of A, and a row of C.
 vec4 held[4 * DEEP][QUADS], held_bias[QUADS], held_sums[QUADS], x[DEEP], sum[QUADS];
 

@@ -220,8 +220,8 @@ static bool unpacks_halves(const struct device_properties *properties,
     return properties->driver.driverID != VK_DRIVER_ID_MESA_LLVMPIPE || features->float16;
 }
 
-/* lavapipe makes some 50 instructions of a number that packHalf2x16 rounds, at least in 22.3, twice
- * as many as a shader's integers take. */
+/* lavapipe makes some 50 instructions of a number that packHalf2x16 rounds, at least in 22.3, three
+ * times as many as a shader's integers take. */
 static bool packs_halves(const struct device_properties *properties)
 {
     return properties->driver.driverID != VK_DRIVER_ID_MESA_LLVMPIPE;
