@@ -28,7 +28,7 @@ static void run_repack(struct op_call *call, bool driver, const void *in, void *
     const struct tensor *from = &call->tensors[REPACK_SRC], *to = &call->tensors[REPACK_DST];
     ck_assert_ok(gpu_buffer_write(from->buffer, 0, in, from->elements * element_bytes(from->type)));
     test_device->features.unpack_half = driver && features.unpack_half;
-    test_device->features.pack_half = driver;
+    test_device->features.pack_half = driver && features.pack_half;
     run_op_call(call);
     test_device->features = features;
     ck_assert_uint_gt(gpu_pipeline_count(test_device), before); /* a kernel of its own */

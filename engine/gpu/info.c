@@ -221,10 +221,11 @@ static bool unpacks_halves(const struct device_properties *properties,
 }
 
 /* lavapipe makes some 50 instructions of a number that packHalf2x16 rounds, at least in 22.3, three
- * times as many as a shader's integers take. */
+ * times as many as a shader's integers take; SwiftShader makes NaN of infinity. */
 static bool packs_halves(const struct device_properties *properties)
 {
-    return properties->driver.driverID != VK_DRIVER_ID_MESA_LLVMPIPE;
+    const VkDriverId driver = properties->driver.driverID;
+    return driver != VK_DRIVER_ID_MESA_LLVMPIPE && driver != VK_DRIVER_ID_GOOGLE_SWIFTSHADER;
 }
 
 static void set_memory(struct gpu_info *info, const struct device_memory *memory)
