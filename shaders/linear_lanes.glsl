@@ -55,8 +55,8 @@ void lanes_over_rows(uint item)
 #ifdef PAIRS
     if (PAIRED != 0) {
         // Row after row, so that a line of C is written at once. As bits, with a zero that no
-        // compiler knows: else it keeps sums in the wide registers that pairs are packed in.
-        const uint c_zero = lane_zero(1, p.rows), left = p.n4 - column0;
+        // compiler knows (VARIABLE): else it keeps sums in the wide registers of packed pairs.
+        const uint left = p.n4 - column0;
         const uint c_at = (p.c_start + column0 - p.items.base[LINEAR_C]) / 2;
         vec4 b[QUADS];
         [[unroll]] for (uint q = 0; q < QUADS; q++)
@@ -67,8 +67,8 @@ void lanes_over_rows(uint item)
                 const vec4 near = QUAD(sum[r], q * 4) + b[q];
                 const vec4 far = QUAD(sum[r], q * 4 + 4) + b[q + 1];
                 if (row < p.rows && q < left)
-                    STORE_PAIR(c, at + q / 2, floatBitsToUint(near) ^ c_zero,
-                               floatBitsToUint(far) ^ c_zero)
+                    STORE_PAIR(c, at + q / 2, floatBitsToUint(near) ^ zero,
+                               floatBitsToUint(far) ^ zero)
             }
         }
         return;

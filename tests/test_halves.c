@@ -63,13 +63,18 @@ static float middle(uint16_t half)
     return copysignf((fabsf(half_to_float(half)) + next) / 2, half_to_float(half));
 }
 
+/* Of no finite half its number alone; the largest float stands behind the largest half. */
 static void fill_places(uint16_t half, float places[PLACES])
 {
-    bool finite = (half & 0x7fff) < 0x7c00;
-    places[0] = half_to_float(half);
-    places[1] = finite ? middle(half) : places[0];
-    places[2] = finite ? nextafterf(places[1], 0) : copysignf(FLT_MAX, places[0]);
-    places[3] = finite ? nextafterf(places[1], copysignf(INFINITY, places[1])) : -places[0];
+    const float number = half_to_float(half);
+    const float end = copysignf((half & 0x7fff) == 0x7bff ? FLT_MAX : INFINITY, number);
+    for (int i = 0; i < PLACES; i++)
+        places[i] = number;
+    if (!isfinite(number))
+        return;
+    places[1] = middle(half);
+    places[2] = nextafterf(places[1], 0);
+    places[3] = isfinite(end) ? end : nextafterf(places[1], end);
 }
 
 /* By integers to the nearest half, of two to the even one; drivers may round either way. */

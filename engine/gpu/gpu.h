@@ -73,8 +73,9 @@ struct gpu_features {
     bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
     bool storage16;            /* storageBuffer16BitAccess: told, but of no use here, as halves are
                                 * packed in words of 32 bits */
-    bool float16; /* shaderFloat16 */
-    bool unpack_half, pack_half; /* unpackHalf2x16 works; packHalf2x16 is right and fast */
+    bool float16;              /* shaderFloat16 */
+    bool unpack_half;          /* unpackHalf2x16 works in shaders */
+    bool pack_half;            /* packHalf2x16 is right, and fast */
     bool int64;                /* shaderInt64 */
     bool cooperative_matrix;   /* NV or KHR extension present, and enabled */
     struct gpu_matrices matrices_nv, matrices_khr; /* of either dialect's; none: not enabled */
