@@ -23,11 +23,11 @@ run_long()
     CK_INCLUDE_TAGS=long run_suites "$lavapipe"
 }
 
-# Nothing compiled is kept there, where the program compiles its kernels each time that it starts.
+# Nothing compiled is kept there: each context that the tests make compiles its kernels again.
 run_swiftshader()
 {
     fetch_swiftshader || return
-    CK_EXCLUDE_TAGS="long program" run_suites "$swiftshader"
+    CK_EXCLUDE_TAGS="long program once" run_suites "$swiftshader"
 }
 
 # The layer sees nothing of a program that is started; that is run under sanitizers.
@@ -131,9 +131,9 @@ steps=(
     "suites on lavapipe under the validation layer|run_validated"
     "suites on SwiftShader|run_swiftshader"
     "build with sanitizers|build_sanitized"
+    "program under ASan and UBSan|run_sanitized_program"
     "half of the suites under ASan and UBSan|run_sanitized_library 1/2"
     "the other half|run_sanitized_library 2/2"
-    "program under ASan and UBSan|run_sanitized_program"
     "fuzz targets|run_fuzz_targets"
     "failures in turn on lavapipe|run_long"
     "comparison with PyTorch|compare_with_pytorch"
