@@ -48,7 +48,8 @@ typedef struct adamra_tune_params {
  * are kept where the context keeps pipelines (adamra_cache), for this device, driver and version of
  * adamra, and found there by contexts that are made later, but those with no_tune. What was left
  * for want of time is measured first the next time. A context with `limits` keeps nothing.
- * adamra_cancel and the progress callback end it with ADAMRA_CANCELLED; nothing changes then.
+ * adamra_cancel and the progress callback end it with ADAMRA_CANCELLED; what was measured by then
+ * counts as if the time had run out.
  * params: may be NULL, which is {0}
  * kept: set to 1 when the choices are kept, to 0 when they are this context's alone; may be NULL
  */

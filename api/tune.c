@@ -25,11 +25,12 @@ void tune_open(struct adamra_context *context)
 struct listener {
     struct adamra_context *context;
     const adamra_tune_params *params;
+    uint32_t measured;
 };
 
 static void pass_report(void *user, const struct op_tune_report *report)
 {
-    const struct listener *listener = user;
+    struct listener *listener = user;
     const char *op = report->shape->op->name;
     const adamra_tune_report public = {
         .outcome = (adamra_tune_outcome)report->outcome,
@@ -42,6 +43,7 @@ static void pass_report(void *user, const struct op_tune_report *report)
         .best_ms = report->best_ms,
         .why = report->why,
     };
+    listener->measured += report->outcome == OP_TUNE_BETTER || report->outcome == OP_TUNE_USUAL;
     if (report->outcome == OP_TUNE_WRONG)
         log_line(&listener->context->log, LOG_WARNING,
                  "%s %s is wrong on this device and is not chosen: %s", op, report->best->name,
@@ -68,7 +70,7 @@ static status tune(struct adamra_context *context, const adamra_tune_params *par
     EXPECT(isfinite(params->max_seconds) && params->max_seconds >= 0,
            "max_seconds: expected a number >= 0, got %g", params->max_seconds);
     struct gpu_device *device = context->device;
-    struct listener listener = {context, params};
+    struct listener listener = {.context = context, .params = params};
     double seconds = params->max_seconds > 0 ? params->max_seconds : DEFAULT_SECONDS;
     const struct op_tune_params inner = {.type =
                                              params->type == ADAMRA_F16 ? ELEMENT_F16 : ELEMENT_F32,
@@ -81,7 +83,7 @@ static status tune(struct adamra_context *context, const adamra_tune_params *par
         return result;
     op_choices_load(device, &device->store, &choices);
     result = op_tune(device, &inner, &choices);
-    if (!result)
+    if (!result || (result == STATUS_CANCELLED && listener.measured))
         *kept = take(context, &choices);
     return result;
 }

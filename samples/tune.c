@@ -9,7 +9,7 @@ struct tuning {
     struct cli *cli;
     bool json;
     json_t *results; /* with json */
-    uint32_t measured, better, left, wrong;
+    uint32_t better, usual, left, wrong; /* kinds of calls, by outcome */
 };
 
 static const char *const outcomes[] = {
@@ -65,7 +65,7 @@ static void take_report(void *user, const adamra_tune_report *report)
     struct tuning *tuning = user;
     uint32_t *const counts[] = {
         [ADAMRA_TUNE_BETTER] = &tuning->better,
-        [ADAMRA_TUNE_USUAL] = &tuning->measured,
+        [ADAMRA_TUNE_USUAL] = &tuning->usual,
         [ADAMRA_TUNE_WRONG] = &tuning->wrong,
         [ADAMRA_TUNE_LEFT] = &tuning->left,
     };
@@ -97,10 +97,15 @@ static status print_json(struct tuning *tuning, const adamra_device_info *info, 
 
 static void print_summary(const struct tuning *tuning, const adamra_device_info *info, bool kept)
 {
-    printf("%" PRIu32 " of %" PRIu32 " kinds of calls run a faster kernel than the usual one on "
-           "%s%s\n",
-           tuning->better, tuning->better + tuning->measured, info->name,
-           kept ? "; kept for later runs" : "; not kept");
+    const uint32_t measured = tuning->better + tuning->usual;
+    if (measured) {
+        printf("%" PRIu32 " of %" PRIu32 " kinds of calls run a faster kernel than the usual one "
+               "on %s%s\n",
+               tuning->better, measured, info->name,
+               kept ? "; kept for later runs" : "; not kept");
+    } else {
+        printf("nothing was measured on %s\n", info->name);
+    }
     if (tuning->left) {
         printf("%" PRIu32 " were not measured; another run, or a larger --max-seconds, does that\n",
                tuning->left);
@@ -127,13 +132,15 @@ static status tune(struct tuning *tuning)
     cli_progress_begin(cli);
     result = cli_status(adamra_tune(cli->context, &params, &kept));
     cli_progress_end(cli);
-    if (result == STATUS_OK && tuning->json) {
-        return print_json(tuning, &info, kept != 0);
+    if (result != STATUS_OK && result != STATUS_CANCELLED) {
+        return result;
     }
-    if (result == STATUS_OK) {
+    if (!tuning->json) { /* an interrupt keeps what is done */
         print_summary(tuning, &info, kept != 0);
+        return result;
     }
-    return result;
+    status printed = print_json(tuning, &info, kept != 0);
+    return printed != STATUS_OK ? printed : result;
 }
 
 status tune_command(struct cli *cli)

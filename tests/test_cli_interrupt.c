@@ -104,6 +104,23 @@ START_TEST(an_interrupt_ends_tune)
 }
 END_TEST
 
+/* Two of a run's reports: by the second one the first shape has been judged. */
+START_TEST(what_tune_measured_is_kept)
+{
+    const struct outcome *outcome = program_run_in(
+        "export XDG_CACHE_HOME=\"$PWD\";",
+        "tune --max-seconds 1000 & pid=$!; "
+        "until [ $(wc -l <.output) -ge 3 ] || ! kill -0 $pid; do sleep 0.05; done; "
+        "kill -INT $pid; wait $pid");
+    ck_assert_int_eq(outcome->code, 130);
+    ck_assert_msg(strstr(outcome->output, "; kept for later runs\n") != NULL, "%s",
+                  outcome->output);
+    glob_t kept;
+    ck_assert_int_eq(glob(program_path("adamra/choices*"), 0, NULL, &kept), 0);
+    globfree(&kept);
+}
+END_TEST
+
 Suite *cli_interrupt_suite(void)
 {
     Suite *suite = suite_create("cli_interrupt");
@@ -112,6 +129,7 @@ Suite *cli_interrupt_suite(void)
     tcase_add_test(tests, a_hangup_that_is_ignored_ends_nothing);
     tcase_add_test(tests, at_any_moment_130_leaves_the_file);
     tcase_add_test(tests, an_interrupt_ends_tune);
+    tcase_add_test(tests, what_tune_measured_is_kept);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -211,7 +211,7 @@ START_TEST(what_is_not_reached_is_said)
 }
 END_TEST
 
-START_TEST(cancelled_tuning_changes_nothing)
+START_TEST(tuning_cancelled_at_once_changes_nothing)
 {
     struct watch watch = {.cancel_at = 2};
     adamra_context_params params = test_context_params();
@@ -390,7 +390,7 @@ Suite *tune_suite(void)
     tcase_add_loop_test(library, a_wrong_candidate_is_named_and_not_chosen, 0, 2);
     tcase_add_test(library, one_candidate_is_no_choice);
     tcase_add_test(library, what_is_not_reached_is_said);
-    tcase_add_test(library, cancelled_tuning_changes_nothing);
+    tcase_add_test(library, tuning_cancelled_at_once_changes_nothing);
     tcase_add_test(library, wrong_parameters_are_refused);
     tcase_add_test(library, contexts_use_what_is_kept);
     tcase_add_loop_test(library, choices_change_results_by_rounding_only, 0, 4);
