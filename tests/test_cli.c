@@ -341,7 +341,7 @@ START_TEST(tune_says_what_it_measured)
     ck_assert_int_eq(outcome->code, 0);
     ck_assert_int_eq(strncmp(outcome->output, "op       shape", 14), 0);
     ck_assert_ptr_nonnull(strstr(outcome->output, "not measured: there was no time\n"));
-    ck_assert_ptr_nonnull(strstr(outcome->output, "0 of 0 kinds of calls"));
+    ck_assert_ptr_nonnull(strstr(outcome->output, "nothing was measured on "));
     ck_assert_ptr_nonnull(strstr(outcome->output, "were not measured; another run"));
     outcome = program_run_in(CACHE, "tune --max-seconds 1e-6 --json --dtype f16");
     ck_assert_int_eq(outcome->code, 0);
