@@ -25,7 +25,7 @@ void tune_open(struct adamra_context *context)
 struct listener {
     struct adamra_context *context;
     const adamra_tune_params *params;
-    uint32_t measured;
+    uint32_t measured; /* kinds of calls */
 };
 
 static void pass_report(void *user, const struct op_tune_report *report)

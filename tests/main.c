@@ -2,7 +2,7 @@
  * device. CK_RUN_SUITE, CK_RUN_CASE and CK_EXCLUDE_TAGS select, as Check documents; the tag "long"
  * is of what takes minutes, "program" of what starts the program, which compiles its kernels each
  * time, "kernels" of what goes through many kernels and little code of the host's, which sanitizers
- * see nothing new in, "once" of what takes long and is the host's work, whatever the driver. */
+ * see nothing new in. */
 #include "base/system.h"
 #include "suites.h"
 #include <stdbool.h>

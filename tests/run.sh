@@ -27,7 +27,7 @@ run_long()
 run_swiftshader()
 {
     fetch_swiftshader || return
-    CK_EXCLUDE_TAGS="long program once" run_suites "$swiftshader"
+    CK_EXCLUDE_TAGS="long program" run_suites "$swiftshader"
 }
 
 # The layer sees nothing of a program that is started; that is run under sanitizers.

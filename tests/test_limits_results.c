@@ -208,7 +208,7 @@ Suite *limits_results_suite(void)
     TCase *results = tcase_create("results");
     /* Android's, the last two, differ from Vulkan's minimum by their numbers. */
     const int rows = EXAMPLES(ARRAY_SIZE(lowerings), ARRAY_SIZE(lowerings) - 2);
-    tcase_set_tags(results, "kernels once");
+    tcase_set_tags(results, "kernels");
     tcase_add_unchecked_fixture(results, open_shared, close_shared);
     tcase_add_loop_test(results, a_context_has_the_same_limits, 0, ARRAY_SIZE(lowerings));
     tcase_add_loop_test(results, attention_does_not_depend_on_limits, 0, rows);

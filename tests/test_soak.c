@@ -197,7 +197,6 @@ Suite *soak_suite(void)
 {
     Suite *suite = suite_create("soak");
     TCase *test = tcase_create("soak");
-    tcase_set_tags(test, "once");
     tcase_add_test(test, attentions_leave_nothing);
     tcase_add_test(test, models_leave_nothing);
     suite_add_tcase(suite, test);
