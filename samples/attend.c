@@ -157,7 +157,9 @@ status attend_command(struct cli *cli)
     struct st_tensor outputs[OUTPUTS] = {0};
     status result = check_flags(cli);
     if (result == STATUS_OK) {
+        cli_reading(true);
         result = attend_input_read(&cli->log, &cli->options, &input);
+        cli_reading(false);
     }
     if (result == STATUS_OK) {
         result = cli_check_interrupt(cli);

@@ -30,15 +30,14 @@ static status said(int exit_status)
 
 static status read_others(const struct bench_options *options, struct others *others)
 {
-    for (uint32_t i = 0; i < options->compare_count; i++) {
-        int exit_status = 0;
+    int exit_status = 0;
+    cli_reading(true);
+    for (uint32_t i = 0; i < options->compare_count && exit_status == 0; i++) {
         others->items[i] = bench_read(options->compare[i], &exit_status);
-        if (!others->items[i]) {
-            return said(exit_status);
-        }
-        others->count++;
+        others->count += exit_status == 0;
     }
-    return STATUS_OK;
+    cli_reading(false);
+    return said(exit_status);
 }
 
 static void describe_build(const struct cli *cli, char date[32], struct bench_results *results)

@@ -185,7 +185,9 @@ status classify_command(struct cli *cli)
         result = load_model(&classifier);
     }
     if (result == STATUS_OK) {
+        cli_reading(true);
         result = texts_read(&cli->log, options, &classifier.info, &classifier.texts);
+        cli_reading(false);
     }
     if (result == STATUS_OK) {
         result = allocate(&classifier);

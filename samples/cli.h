@@ -51,7 +51,10 @@ void cli_print_usage(const struct cli *cli);
 bool cli_interrupted(void);
 /* STATUS_CANCELLED, which is said, when it was. */
 status cli_check_interrupt(struct cli *cli);
-/* The same, and from then on Ctrl-C comes too late: for the moment before the result takes the
+/* Around reading input, which may be a pipe that nobody writes to: Ctrl-C ends the program at once
+ * then, so nothing may have been written. */
+void cli_reading(bool reads);
+/* cli_check_interrupt, and from then on Ctrl-C comes too late: for the moment before the result takes the
  * place of a file, so that exit status 130 means that the file is as it was. */
 status cli_settle(struct cli *cli);
 /* What Ctrl-C calls besides, in a signal handler, and at once when it was pressed before; NULL:

@@ -60,12 +60,18 @@ static atomic_int listening = LISTENING;
 static void *cancel_target;
 static void (*_Atomic cancel_function)(void *target);
 
+/* Input may never come. */
+static atomic_bool reading;
+
 static void note_interrupt(int signal)
 {
     (void)signal;
     int before = LISTENING;
     if (!atomic_compare_exchange_strong(&listening, &before, INTERRUPTED)) {
         return;
+    }
+    if (atomic_load(&reading)) {
+        platform_leave("adamra: interrupted\n", EXIT_INTERRUPTED);
     }
     void (*cancel)(void *target) = atomic_load(&cancel_function);
     if (cancel) {
@@ -97,6 +103,14 @@ static status fail_interrupted(struct cli *cli)
 status cli_check_interrupt(struct cli *cli)
 {
     return cli_interrupted() ? fail_interrupted(cli) : STATUS_OK;
+}
+
+void cli_reading(bool reads)
+{
+    atomic_store(&reading, reads);
+    if (reads && cli_interrupted()) { /* the handler has run */
+        platform_leave("adamra: interrupted\n", EXIT_INTERRUPTED);
+    }
 }
 
 status cli_settle(struct cli *cli)

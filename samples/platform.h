@@ -10,9 +10,10 @@
 /* Prepares the standard streams: bytes go through unchanged, and what is closed stays unused.
  * Returns the arguments in UTF-8, which live as long as the program; NULL: no memory. */
 char **platform_start(int argc, char **argv);
-/* Calls `handler` at the first Ctrl-C, which also ends a wait for input where the system can do
- * that; the second one ends the program. */
+/* Calls `handler` at the first Ctrl-C; the second one ends the program. */
 void platform_catch_interrupt(void (*handler)(int signal));
+/* Writes a text to standard error and ends the program at once; signal handlers may. */
+_Noreturn void platform_leave(const char *text, int code);
 /* Whether the stream is a terminal that understands ANSI's escape sequences. */
 bool platform_is_terminal(FILE *stream);
 /* POSIX's getline. */

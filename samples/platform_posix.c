@@ -1,6 +1,7 @@
 #include "platform.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A stream that is closed would become the next file that is opened: a driver's cache, say, which
@@ -40,6 +41,13 @@ void platform_catch_interrupt(void (*handler)(int signal))
     struct sigaction inherited;
     if (sigaction(SIGHUP, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
         sigaction(SIGHUP, &action, NULL);
+}
+
+void platform_leave(const char *text, int code)
+{
+    ssize_t written = write(STDERR_FILENO, text, strlen(text));
+    (void)written;
+    _exit(code);
 }
 
 bool platform_is_terminal(FILE *stream)

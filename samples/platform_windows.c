@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #include <shellapi.h>
@@ -38,6 +39,12 @@ char **platform_start(int argc, char **argv)
 void platform_catch_interrupt(void (*handler)(int signal))
 {
     signal(SIGINT, handler); /* Windows forgets the handler when it calls it */
+}
+
+void platform_leave(const char *text, int code)
+{
+    _write(_fileno(stderr), text, (unsigned)strlen(text));
+    _exit(code);
 }
 
 bool platform_is_terminal(FILE *stream)

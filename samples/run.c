@@ -71,7 +71,9 @@ static status read_tokens(struct cli *cli, const adamra_model_info *model,
                           struct token_batch *batch)
 {
     struct st_file file;
+    cli_reading(true);
     status result = st_open(&cli->log, cli->options.tokens, &file);
+    cli_reading(false);
     if (result == STATUS_OK) {
         result = read_tensors(&cli->log, &file, model, batch);
         st_finish(&file);

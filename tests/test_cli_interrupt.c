@@ -7,6 +7,7 @@
 
 #define GOLDEN  "'" TESTS_DIR "/golden/long_row.safetensors'"
 #define ENCODER "'" TESTS_DIR "/golden/encoder_soft'"
+#define MODEL   "'" SAMPLES_DIR "/models/langid'"
 #define CASES   "'" TESTS_DIR "/golden/encoder_soft/cases.safetensors'"
 
 /* What a run leaves in the folder, besides the harness' own files. */
@@ -47,6 +48,29 @@ START_TEST(an_interrupt_before_the_run_counts)
                       outcome->code, outcome->errors);
         ck_assert_msg(is_old("out"), "%s", rows[i].arguments);
         ck_assert_str_eq(left_files(), "in\nout\n");
+    }
+}
+END_TEST
+
+/* Nothing is ever written to the pipe, which stays open: descriptor 3. */
+START_TEST(an_interrupt_ends_a_wait_for_input)
+{
+    static const char *const rows[] = {
+        "attend in -o out --rates 1,4,32",
+        "run " ENCODER " --tokens in -o out",
+        "classify " MODEL " in",
+        "classify " MODEL " --jsonl in",
+        "bench --preset none --compare in",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        program_run_in("rm -f in; mkfifo in;", "--version >/dev/null");
+        const struct outcome *outcome =
+            program_run("%s & pid=$!; exec 3>in; kill -INT $pid; wait $pid", rows[i]);
+        ck_assert_msg(outcome->code == 130, "%s: exit status %d, '%s'", rows[i], outcome->code,
+                      outcome->errors);
+        ck_assert_msg(strstr(outcome->errors, "adamra: interrupted\n") != NULL, "%s: '%s'",
+                      rows[i], outcome->errors);
+        ck_assert_str_eq(left_files(), "in\n");
     }
 }
 END_TEST
@@ -126,6 +150,7 @@ Suite *cli_interrupt_suite(void)
     Suite *suite = suite_create("cli_interrupt");
     TCase *tests = program_case("cli_interrupt", "long");
     tcase_add_test(tests, an_interrupt_before_the_run_counts);
+    tcase_add_test(tests, an_interrupt_ends_a_wait_for_input);
     tcase_add_test(tests, a_hangup_that_is_ignored_ends_nothing);
     tcase_add_test(tests, at_any_moment_130_leaves_the_file);
     tcase_add_test(tests, an_interrupt_ends_tune);
