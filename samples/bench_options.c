@@ -177,7 +177,7 @@ static const struct flag flags[] = {
     {"min-seconds", 0, "S", 1, set_min_seconds, "a number of seconds",
      "time runs for so long at least"},
     {"max-seconds", 0, "S", 1, set_max_seconds, "a number of seconds above 0",
-     "leave out what would take longer"},
+     "of one combination, with warm-up: leave out what would take longer"},
     {"output", 'o', "FORMAT", 1, set_format, "md, csv, json or jsonl",
      "md (default), csv, json or jsonl on standard output"},
     {"html", 0, "FILE", 1, set_html, "a path", "write a page with plots"},

@@ -62,6 +62,7 @@ struct subject {
     double *device_ms, *host_ms;
     size_t count, space;
     double spent_ms, longest_ms; /* of timed runs, of one of them */
+    double warm_ms;              /* of runs before those */
     uint32_t sets;
     bool ready;   /* warmed up and to be timed */
     size_t index; /* of its row in the results, once it is there */
