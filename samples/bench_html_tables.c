@@ -90,23 +90,19 @@ bool html_machines(FILE *file, const struct report *report)
 
 /* ---- figures ---- */
 
-bool html_measure_table(FILE *file, const struct plot *plot)
+/* A column for each of the panel's lines from `first` to before `end`. */
+static bool write_measures(FILE *file, const struct plot *plot, const uint64_t *lengths,
+                           size_t count, size_t first, size_t end)
 {
     const struct report_panel *panel = plot->panel;
-    uint64_t *lengths = calloc(panel->count + 1, sizeof(*lengths));
     struct table table = {0};
-    if (!lengths) {
-        return false;
-    }
-    size_t count = report_lengths(panel, lengths, panel->count);
-    size_t shown = size_min(panel->line_count, TABLE_MAX_COLUMNS - 1);
     table_column(&table, "n", true);
-    for (size_t i = 0; i < shown; i++) {
+    for (size_t i = first; i < end; i++) {
         table_column(&table, panel->lines[i].label, true);
     }
     for (size_t i = 0; i < count; i++) {
         table_cell(&table, text_count(lengths[i]).text);
-        for (size_t j = 0; j < shown; j++) {
+        for (size_t j = first; j < end; j++) {
             const struct bench_row *row = report_row_at(&panel->lines[j], lengths[i]);
             bool ok = row && row->status == ROW_OK;
             table_cell(&table, ok    ? plot->measure->show(plot->measure->value(row)).text
@@ -114,8 +110,21 @@ bool html_measure_table(FILE *file, const struct plot *plot)
                                      : "");
         }
     }
-    free(lengths);
     return write_table(file, &table, plot->measure->axis);
+}
+
+bool html_measure_table(FILE *file, const struct plot *plot)
+{
+    const struct report_panel *panel = plot->panel;
+    const size_t lines = TABLE_MAX_COLUMNS - 1, all = panel->line_count;
+    uint64_t *lengths = calloc(panel->count + 1, sizeof(*lengths));
+    bool written = lengths != NULL;
+    size_t count = lengths ? report_lengths(panel, lengths, panel->count) : 0;
+    for (size_t first = 0; first < all && written; first += lines) {
+        written = write_measures(file, plot, lengths, count, first, size_min(first + lines, all));
+    }
+    free(lengths);
+    return written;
 }
 
 /* Columns of the table of everything, after what says which row it is. */

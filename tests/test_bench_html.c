@@ -197,6 +197,24 @@ START_TEST(a_page_shows_several_results)
 }
 END_TEST
 
+/* More lines than a table has columns. */
+START_TEST(a_page_of_many_results_leaves_nothing_out)
+{
+    const struct bench_results *sets[20];
+    char heading[32];
+    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+        sets[i] = sample_results(&(struct sample_spec){.scale = 1 + 0.1 * (double)i});
+    }
+    char *text = written(bench_html, sets, ARRAY_SIZE(sets));
+    expect_sound(text);
+    for (char letter = 'A'; letter < 'A' + (char)ARRAY_SIZE(sets); letter++) {
+        snprintf(heading, sizeof(heading), "linear %c</th>", letter);
+        ck_assert_uint_eq(occurrences(text, heading), 4); /* as figures */
+    }
+    free(text);
+}
+END_TEST
+
 START_TEST(text_from_anywhere_is_escaped)
 {
     static const char *command[] = {"<script>alert(1)</script>", "&", "\"'"};
@@ -350,6 +368,7 @@ Suite *bench_html_suite(void)
     tcase_add_checked_fixture(pages, NULL, sample_finish);
     tcase_add_test(pages, a_page_shows_every_point);
     tcase_add_test(pages, a_page_shows_several_results);
+    tcase_add_test(pages, a_page_of_many_results_leaves_nothing_out);
     tcase_add_test(pages, text_from_anywhere_is_escaped);
     tcase_add_test(pages, a_page_of_odd_results_is_sound);
     tcase_add_test(pages, the_picture_is_the_plot_of_times);
