@@ -27,10 +27,85 @@ START_TEST(devices_are_listed)
         ck_assert_uint_ge(info->limits.group_invocations, 128);
         ck_assert_uint_ge(info->limits.push_bytes, 128);
         ck_assert_uint_eq(info->limits.buffer_offset % 16, 0);
-        for (uint32_t j = 0; j < i; j++)
-            ck_assert_str_ne(info->uuid_text, infos[j].uuid_text);
+        for (uint32_t j = 0; j < i; j++) /* else of one model under one driver */
+            ck_assert(strcmp(info->uuid_text, infos[j].uuid_text) != 0 ||
+                      strcmp(info->driver, infos[j].driver) == 0);
     }
     free(infos);
+}
+END_TEST
+
+/* The first device as three. */
+
+static struct gpu_instance real;
+static uint32_t queried, other_driver, broken; /* the device that it is, from 1; 0: none */
+
+static VKAPI_ATTR VkResult VKAPI_CALL list_thrice(VkInstance instance, uint32_t *count,
+                                                  VkPhysicalDevice *out)
+{
+    uint32_t one = 1;
+    VkPhysicalDevice first;
+    VkResult result = real.EnumeratePhysicalDevices(instance, &one, &first);
+    *count = 3;
+    for (uint32_t i = 0; out && i < *count; i++)
+        out[i] = first;
+    return result < 0 ? result : VK_SUCCESS;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL list_extensions(VkPhysicalDevice physical, const char *layer,
+                                                      uint32_t *count, VkExtensionProperties *out)
+{
+    queried += !out;
+    return queried == broken
+               ? VK_ERROR_UNKNOWN
+               : real.EnumerateDeviceExtensionProperties(physical, layer, count, out);
+}
+
+static VKAPI_ATTR void VKAPI_CALL rename_driver(VkPhysicalDevice physical,
+                                                VkPhysicalDeviceProperties2 *properties)
+{
+    real.GetPhysicalDeviceProperties2(physical, properties);
+    for (VkBaseOutStructure *next = properties->pNext; next; next = next->pNext)
+        if (next->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES &&
+            queried == other_driver)
+            ((VkPhysicalDeviceDriverProperties *)next)->driverName[0] ^= 1;
+}
+
+static status list_several(uint32_t other, uint32_t fails, uint32_t *count)
+{
+    struct gpu_instance several;
+    struct gpu_physical *list;
+    queried = 0;
+    other_driver = other;
+    broken = fails;
+    ck_assert_ok(gpu_instance_init(test_logger(), NULL, NULL, &real));
+    several = real;
+    several.EnumeratePhysicalDevices = list_thrice;
+    several.EnumerateDeviceExtensionProperties = list_extensions;
+    several.GetPhysicalDeviceProperties2 = rename_driver;
+    status result = gpu_physical_list(test_logger(), &several, &list, count);
+    for (uint32_t i = 0; i < *count; i++)
+        ck_assert_uint_eq(list[i].info.index, i);
+    free(list);
+    gpu_instance_finish(&real);
+    return result;
+}
+
+START_TEST(equal_devices_are_several)
+{
+    uint32_t count;
+    ck_assert_ok(list_several(0, 0, &count));
+    ck_assert_uint_eq(count, 3);
+    ck_assert_ok(list_several(2, 0, &count)); /* one GPU under two drivers */
+    ck_assert_uint_eq(count, 2);
+}
+END_TEST
+
+START_TEST(a_broken_device_hides_no_other)
+{
+    uint32_t count;
+    ck_assert_ok(list_several(0, 2, &count));
+    ck_assert_uint_eq(count, 2);
 }
 END_TEST
 
@@ -295,6 +370,8 @@ Suite *gpu_suite(void)
     Suite *suite = suite_create("gpu");
     TCase *tests = tcase_create("choice");
     tcase_add_test(tests, devices_are_listed);
+    tcase_add_test(tests, equal_devices_are_several);
+    tcase_add_test(tests, a_broken_device_hides_no_other);
     tcase_add_loop_test(tests, choice_follows_the_rules, 0, ARRAY_SIZE(choices));
     tcase_add_test(tests, preference_goes_by_type);
     tcase_add_test(tests, no_match_says_what_there_is);

@@ -272,6 +272,16 @@ static VkResult poll_fence(const struct gpu_device *device, VkFence fence)
     return result;
 }
 
+/* No time is too long, whatever the driver makes of it. */
+static VkResult wait_fence(struct gpu_device *device, VkFence fence)
+{
+    VkResult result;
+    do
+        result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, UINT64_MAX);
+    while (result == VK_TIMEOUT);
+    return result;
+}
+
 /* A wait may fail for want of memory while the device goes on; it is tried once more, since what
  * the device uses cannot be freed before. For a device that is lost it may succeed. */
 status gpu_fence_wait(struct gpu_device *device, VkFence fence)
@@ -280,7 +290,7 @@ status gpu_fence_wait(struct gpu_device *device, VkFence fence)
     if (result == VK_SUCCESS)
         result = VK_NOT_READY;
     for (uint32_t i = 0; i < 2 && result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; i++)
-        result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, UINT64_MAX);
+        result = wait_fence(device, fence);
     if (result == VK_SUCCESS)
         return STATUS_OK;
     device->lost = true;

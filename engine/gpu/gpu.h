@@ -180,9 +180,10 @@ struct gpu_device {
     bool lost; /* a call returned VK_ERROR_DEVICE_LOST: everything fails now */
 };
 
-/* Lists usable devices in Vulkan's order, duplicates of one GPU (same UUID) removed. *infos is
- * malloc'ed (free it), NULL when there are none; no device at all is STATUS_OK with *count 0, no
- * Vulkan loader is STATUS_NO_DEVICE. */
+/* Lists usable devices in Vulkan's order, those of one GPU under a second driver (same UUID)
+ * removed, and with a warning those whose driver fails. *infos is malloc'ed (free it), NULL when
+ * there are none; no device at all is STATUS_OK with *count 0, no Vulkan loader is
+ * STATUS_NO_DEVICE. */
 status gpu_list(struct logger *log, struct gpu_info **infos, uint32_t *count);
 /* STATUS_NO_DEVICE, with what was asked and what there is, when nothing matches. */
 status gpu_device_create(struct logger *log, const struct gpu_device_params *params,

@@ -89,14 +89,22 @@ static bool is_usable(const struct gpu_instance *instance, VkPhysicalDevice phys
            gpu_physical_family(instance, physical).index != UINT32_MAX;
 }
 
-/* One GPU under two drivers has one UUID; drivers that leave it at zero say nothing by it. */
-static bool is_listed(const struct gpu_physical *list, uint32_t count, const uint8_t *uuid)
+static bool has_driver(const struct gpu_info *info, const struct gpu_info *other)
+{
+    return !strcmp(info->driver, other->driver) &&
+           !strcmp(info->driver_version, other->driver_version);
+}
+
+/* One GPU under two drivers has one UUID. Of one driver two devices are two, whatever their UUIDs:
+ * some make them of the model alone, and some leave them at zero. */
+static bool is_listed(const struct gpu_physical *list, uint32_t count, const struct gpu_info *info)
 {
     static const uint8_t zero[VK_UUID_SIZE];
-    if (!memcmp(uuid, zero, VK_UUID_SIZE))
+    if (!memcmp(info->uuid, zero, VK_UUID_SIZE))
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (!memcmp(list[i].info.uuid, uuid, VK_UUID_SIZE))
+        if (!memcmp(list[i].info.uuid, info->uuid, VK_UUID_SIZE) &&
+            !has_driver(&list[i].info, info))
             return true;
     return false;
 }
@@ -114,9 +122,27 @@ static status add_device(struct logger *log, const struct gpu_instance *instance
     physical->handle = handle;
     gpu_info_query(instance, handle, &extensions, &physical->info);
     physical->info.index = *count;
-    if (!is_listed(list, *count, physical->info.uuid))
+    if (!is_listed(list, *count, &physical->info))
         (*count)++;
     free(extensions.list);
+    return STATUS_OK;
+}
+
+/* A device whose driver fails takes none of the others away: it is left out, with a warning. */
+static status add_devices(struct logger *log, const struct gpu_instance *instance,
+                          const VkPhysicalDevice *handles, uint32_t handle_count,
+                          struct gpu_physical *list, uint32_t *count)
+{
+    status worst = STATUS_OK;
+    struct logger failed = {0};
+    for (uint32_t i = 0; i < handle_count && worst != STATUS_OUT_OF_HOST_MEMORY; i++) {
+        status result = add_device(&failed, instance, handles[i], list, count);
+        worst = result ? result : worst;
+    }
+    if (worst && (*count == 0 || worst == STATUS_OUT_OF_HOST_MEMORY))
+        return fail(log, worst, "%s", failed.error);
+    if (worst)
+        log_line(log, LOG_WARNING, "a device is left out: %s", failed.error);
     return STATUS_OK;
 }
 
@@ -145,8 +171,7 @@ status gpu_physical_list(struct logger *log, const struct gpu_instance *instance
         result = gpu_result_fail(log, vk, "vkEnumeratePhysicalDevices");
         goto error;
     }
-    for (uint32_t i = 0; i < handle_count && !result; i++)
-        result = add_device(log, instance, handles[i], *list, count);
+    result = add_devices(log, instance, handles, handle_count, *list, count);
 error:
     free(handles);
     if (result || *count == 0) {
