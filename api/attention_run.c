@@ -229,7 +229,7 @@ static status run(struct adamra_attention *attention, const adamra_attention_io 
                   adamra_timing *timing)
 {
     const struct attention_form *form = &attention->form;
-    bool stream;
+    bool stream, refused = false;
     status result = gpu_device_check(attention->context->device);
     if (!result)
         result = attention_check_io(attention, io);
@@ -241,8 +241,9 @@ static status run(struct adamra_attention *attention, const adamra_attention_io 
         return result;
     timing->operations = form->operations;
     timing->bytes = form->bytes;
-    return stream ? attention_stream(attention, io, timing)
-                  : run_whole(attention, io, &variant, timing);
+    if (stream)
+        result = attention_stream(attention, io, timing, &refused);
+    return stream && !refused ? result : run_whole(attention, io, &variant, timing);
 }
 
 adamra_status adamra_attention_run(adamra_attention *attention, const adamra_attention_io *io,

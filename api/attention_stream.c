@@ -168,17 +168,27 @@ static status run_all(struct stream *stream, struct stream_set sets[SETS], doubl
     return result;
 }
 
-static status make_layout(struct stream *stream, const struct attention_form *form)
+/* A bound that the caller has set holds; the driver's estimate of what is free need not. */
+static status make_layout(struct stream *stream, const struct attention_form *form, bool *refused)
 {
-    struct gpu_device *device = stream->context->device;
+    struct adamra_context *context = stream->context;
+    struct gpu_device *device = context->device;
+    const bool estimated = !device->max_memory;
     const struct stream_limits limits = {.memory = gpu_memory_free(device),
                                          .allocation = device->limits.allocation_bytes,
                                          .staged = !device->features.unified};
-    return stream_layout_init(&stream->context->log, form, stream->io, &limits, &stream->layout);
+    context->failures_held = estimated;
+    status result =
+        stream_layout_init(&context->log, form, stream->io, &limits, &stream->layout);
+    context->failures_held = false;
+    *refused = estimated && result == STATUS_OUT_OF_DEVICE_MEMORY;
+    return estimated && result && !*refused
+               ? fail(&context->log, result, "%s", context->log.error)
+               : result;
 }
 
 status attention_stream(struct adamra_attention *attention, const adamra_attention_io *io,
-                        adamra_timing *timing)
+                        adamra_timing *timing, bool *refused)
 {
     struct gpu_device *device = attention->context->device;
     struct stream stream = {.context = attention->context, .io = io};
@@ -186,7 +196,7 @@ status attention_stream(struct adamra_attention *attention, const adamra_attenti
     uint64_t states, partials;
     double all;
     attention_drop_memory(attention);
-    status result = make_layout(&stream, &attention->form);
+    status result = make_layout(&stream, &attention->form, refused);
     if (result)
         return result;
     struct stream_sizes sizes = count_pieces(&stream.layout, &states, &partials, &all);

@@ -230,6 +230,58 @@ START_TEST(progress_rises_and_cancels)
 END_TEST
 
 /* Other kinds and tensors in device memory are not streamed: they say that there is no room. */
+static PFN_vkGetPhysicalDeviceMemoryProperties2 real_memory;
+
+static VKAPI_ATTR void VKAPI_CALL full_heaps(VkPhysicalDevice physical,
+                                             VkPhysicalDeviceMemoryProperties2 *properties)
+{
+    real_memory(physical, properties);
+    for (VkBaseOutStructure *next = properties->pNext; next; next = next->pNext)
+        if (next->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT)
+            for (uint32_t i = 0; i < VK_MAX_MEMORY_HEAPS; i++) {
+                VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = (void *)next;
+                budget->heapBudget[i] = budget->heapUsage[i] = 1;
+            }
+}
+
+/* A driver that says that nothing is left gives memory all the same, here. */
+START_TEST(a_budget_is_an_estimate)
+{
+    static const uint32_t rates[2] = {1, 2};
+    struct random random = random_seed(test_seed() + 58);
+    adamra_context *context = stream_context(NULL);
+    struct gpu_device *device = context->device;
+    struct attention_case c;
+    struct attention_result result;
+    adamra_attention *attention;
+    adamra_timing timing;
+    draw_long(&c, &random, rates);
+    attention_result_init(&result, &c);
+    adamra_attention_io io = attention_case_io(&c, &result);
+    device->features.budget = true;
+    device->max_memory = 0;
+    real_memory = device->instance.GetPhysicalDeviceMemoryProperties2;
+    device->instance.GetPhysicalDeviceMemoryProperties2 = full_heaps;
+    ck_assert_uint_eq(gpu_memory_free(device), 0);
+    ck_assert_int_eq(adamra_attention_create(context, &c.params, &attention), ADAMRA_OK);
+    for (int run = 0; run < 2; run++) {
+        ck_assert_msg(!adamra_attention_run(attention, &io, &timing), "%s", adamra_error(context));
+        ck_assert_int_eq(timing.streamed, 0);
+        attention_case_check(&c, ADAMRA_F32, &result);
+    }
+    adamra_attention_destroy(attention);
+    /* The caller's bound is none. */
+    device->max_memory = 1000;
+    ck_assert_int_eq(adamra_attention_create(context, &c.params, &attention), ADAMRA_OK);
+    ck_assert_int_eq(adamra_attention_run(attention, &io, &timing), ADAMRA_OUT_OF_DEVICE_MEMORY);
+    ck_assert_ptr_nonnull(strstr(adamra_error(context), "expected"));
+    adamra_attention_destroy(attention);
+    attention_result_finish(&result);
+    attention_case_finish(&c);
+    stream_context_close(context);
+}
+END_TEST
+
 START_TEST(what_cannot_be_streamed_is_refused)
 {
     static const char *const kinds[] = {"softmax", "bigbird"};
@@ -264,6 +316,7 @@ Suite *stream_bounds_suite(void)
     tcase_add_test(runs, copies_have_room);
     tcase_add_loop_test(runs, progress_rises_and_cancels, 0, 2);
     tcase_add_test(runs, probabilities_are_counted);
+    tcase_add_test(runs, a_budget_is_an_estimate);
     tcase_add_test(runs, what_cannot_be_streamed_is_refused);
     suite_add_tcase(suite, runs);
     return suite;
