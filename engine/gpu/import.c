@@ -18,8 +18,10 @@ static status refuse(struct gpu_device *device, const char *call, VkResult resul
     return STATUS_UNSUPPORTED;
 }
 
-bool gpu_import_possible(const struct gpu_instance *instance, VkPhysicalDevice physical,
-                         VkBufferUsageFlags usage, VkExternalMemoryHandleTypeFlagBits handle_type)
+static VkExternalMemoryFeatureFlags import_features(const struct gpu_instance *instance,
+                                                    VkPhysicalDevice physical,
+                                                    VkBufferUsageFlags usage,
+                                                    VkExternalMemoryHandleTypeFlagBits handle_type)
 {
     VkPhysicalDeviceExternalBufferInfo info = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
@@ -27,7 +29,13 @@ bool gpu_import_possible(const struct gpu_instance *instance, VkPhysicalDevice p
         .handleType = handle_type};
     VkExternalBufferProperties properties = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
     instance->GetPhysicalDeviceExternalBufferProperties(physical, &info, &properties);
-    return properties.externalMemoryProperties.externalMemoryFeatures &
+    return properties.externalMemoryProperties.externalMemoryFeatures;
+}
+
+bool gpu_import_possible(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                         VkBufferUsageFlags usage, VkExternalMemoryHandleTypeFlagBits handle_type)
+{
+    return import_features(instance, physical, usage, handle_type) &
            VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT;
 }
 
@@ -147,15 +155,20 @@ status gpu_buffer_import(struct gpu_device *device, void *data, uint64_t size,
     (VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |                       \
      VK_BUFFER_USAGE_TRANSFER_DST_BIT)
 
-/* The driver says how much memory is to be allocated and of which types. */
-static status bind_hardware(struct gpu_buffer *buffer, struct AHardwareBuffer *hardware)
+/* The driver says how much memory is to be allocated and of which types. alone: memory must name
+ * the one buffer that it is for. */
+static status bind_hardware(struct gpu_buffer *buffer, struct AHardwareBuffer *hardware, bool alone)
 {
     struct gpu_device *device = buffer->device;
     VkMemoryRequirements needs;
+    const VkMemoryDedicatedAllocateInfo dedicated = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO, .buffer = buffer->handle};
     VkAndroidHardwareBufferPropertiesANDROID properties = {
         .sType = VK_STRUCTURE_TYPE_ANDROID_HARDWARE_BUFFER_PROPERTIES_ANDROID};
     VkImportAndroidHardwareBufferInfoANDROID import = {
-        .sType = VK_STRUCTURE_TYPE_IMPORT_ANDROID_HARDWARE_BUFFER_INFO_ANDROID, .buffer = hardware};
+        .sType = VK_STRUCTURE_TYPE_IMPORT_ANDROID_HARDWARE_BUFFER_INFO_ANDROID,
+        .pNext = alone ? &dedicated : NULL,
+        .buffer = hardware};
     VkResult vk = device->vk.vkGetAndroidHardwareBufferPropertiesANDROID(device->handle, hardware,
                                                                          &properties);
     if (vk < 0)
@@ -176,12 +189,16 @@ status gpu_buffer_import_android(struct gpu_device *device, struct AHardwareBuff
     if (result)
         return result;
     if (!device->features.hardware_buffers ||
-        !device->vk.vkGetAndroidHardwareBufferPropertiesANDROID ||
-        !gpu_import_possible(&device->instance, device->physical, ANDROID_USAGE, ANDROID_HANDLE))
+        !device->vk.vkGetAndroidHardwareBufferPropertiesANDROID)
+        return STATUS_UNSUPPORTED;
+    VkExternalMemoryFeatureFlags features =
+        import_features(&device->instance, device->physical, ANDROID_USAGE, ANDROID_HANDLE);
+    if (!(features & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT))
         return STATUS_UNSUPPORTED;
     result = create_buffer(device, size, ANDROID_USAGE, ANDROID_HANDLE, &buffer);
     if (!result)
-        result = bind_hardware(buffer, hardware);
+        result = bind_hardware(buffer, hardware,
+                               features & VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT);
     if (!result)
         (*out = buffer)->foreign = true;
     else if (buffer)
