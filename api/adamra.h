@@ -12,6 +12,7 @@
  *    contexts are independent, also on the same device. Threads of the library's own only compile
  *    pipelines, call no function of the caller's and end before the call does; the driver may send
  *    a debug messenger of the caller's its messages on them.
+ *  - Callbacks may call adamra_cancel and adamra_error of their context, nothing else of it.
  *  - Host memory is plain C arrays, row-major and tight: the last index runs fastest.
  *  - Letters: B batch, G query groups, H heads (resolutions), n queries, m keys, dk and dv the
  *    widths of keys and values.
@@ -122,13 +123,9 @@ typedef struct adamra_device_info {
     uint32_t tuned;
 } adamra_device_info;
 
-/*
- * Lists the Vulkan devices of this machine, duplicates of one GPU under two drivers removed.
- * infos: array of *count entries to be filled, or NULL to ask for the number only
- * count: in: entries of `infos`; out: number of devices (0 when there are none)
- * log, user: where messages go; log may be NULL
- * ADAMRA_NO_DEVICE when there is no Vulkan loader.
- */
+/* Lists the Vulkan devices of this machine, duplicates of one GPU under two drivers removed.
+ * infos: *count entries to be filled, or NULL to ask for the number only; count: out: number of
+ * devices (0 when there are none); log: may be NULL. ADAMRA_NO_DEVICE: no Vulkan loader. */
 ADAMRA_API adamra_status adamra_devices(adamra_device_info *infos, uint32_t *count,
                                         adamra_log_fn log, void *user);
 
@@ -137,8 +134,8 @@ ADAMRA_API adamra_status adamra_devices(adamra_device_info *infos, uint32_t *cou
 typedef struct adamra_context adamra_context;
 typedef struct adamra_vulkan adamra_vulkan; /* the caller's Vulkan objects: adamra_vulkan.h */
 
-/* Called between the submissions of a run, on its thread. done: 0..1, never less than before in
- * the same run. Another value than 0 cancels the run. */
+/* Called between the submissions of a run, not after the last, on its thread. done: 0..1, never
+ * less than before in the same run. Another value than 0 cancels the run. */
 typedef int (*adamra_progress_fn)(void *user, double done);
 
 /*
@@ -172,7 +169,8 @@ typedef struct adamra_context_params {
     const adamra_vulkan *vulkan; /* run on the caller's objects; device and validate are then 0 */
     adamra_progress_fn progress; /* may be NULL */
     uint64_t max_device_memory;  /* bytes that the context takes at most; 0: what the heap has free.
-                                  * Attention over host memory that needs more is streamed */
+                                  * adamra and linear attention over host memory that needs
+                                  * more is streamed, a segment of keys at a time at least */
     double max_submit_ms;        /* no submission shall run longer on the device, by the rate
                                   * measured so far; 0 means 100; negative: unbounded */
     const adamra_cache *cache;   /* NULL: files in the default folder; kept as a copy, its strings
@@ -186,11 +184,8 @@ typedef struct adamra_context_params {
                                * kernels are chosen */
 } adamra_context_params;
 
-/*
- * Opens a device.
- * params: may be NULL, which is {0}
- * out: the context; NULL on failure (the reason has gone to params->log)
- */
+/* Opens a device. params: may be NULL, which is {0}; out: the context; NULL on failure (the reason
+ * has gone to params->log). */
 ADAMRA_API adamra_status adamra_context_create(const adamra_context_params *params,
                                                adamra_context **out);
 /* Waits for a device of its own to be idle and frees it; everything made from it must be gone. */
@@ -213,13 +208,11 @@ typedef enum adamra_type { ADAMRA_F32, ADAMRA_F16 } adamra_type;
 /* Device memory, for data that stays there between calls. Where the memory that suits best is
  * full, other memory that the device reaches is taken, as far as max_device_memory allows. */
 typedef struct adamra_buffer adamra_buffer;
-
 ADAMRA_API adamra_status adamra_buffer_create(adamra_context *context, uint64_t bytes,
                                               adamra_buffer **out);
 ADAMRA_API void adamra_buffer_destroy(adamra_buffer *buffer);
-/* Copies between host memory and the buffer; offset and bytes within its size. Nothing that uses
- * the buffer may be in flight, as a recorded run of the caller's that executes: where device and
- * host share memory, the host just copies, and waits for nothing. */
+/* Copies between host memory and the buffer; offset and bytes within its size. Nothing that uses it
+ * may be in flight, as a recorded run of the caller's: the host may just copy, without waiting. */
 ADAMRA_API adamra_status adamra_buffer_write(adamra_buffer *buffer, uint64_t offset,
                                              const void *data, uint64_t bytes);
 ADAMRA_API adamra_status adamra_buffer_read(adamra_buffer *buffer, uint64_t offset, void *data,
@@ -228,9 +221,10 @@ ADAMRA_API adamra_status adamra_buffer_read(adamra_buffer *buffer, uint64_t offs
 /*
  * Host memory as a buffer, without a copy (VK_EXT_external_memory_host). The memory is the
  * caller's, can be written, stays where it is while the buffer lives, and must not be touched by
- * the host during runs. data and bytes: multiples of the device's minImportedHostPointerAlignment,
- * which is a page of the system's with most drivers, and 65536 at most. ADAMRA_UNSUPPORTED where
- * the device has no such import, or not of this memory.
+ * the host during runs. The system takes it for written: pages of a file that is mapped shared
+ * count as changed, those of one that is mapped privately are copied. data and bytes: multiples of
+ * the device's minImportedHostPointerAlignment, which is a page of the system's with most drivers,
+ * and 65536 at most. ADAMRA_UNSUPPORTED where the device has no such import, or not of this memory.
  */
 ADAMRA_API adamra_status adamra_buffer_import(adamra_context *context, void *data, uint64_t bytes,
                                               adamra_buffer **out);
@@ -283,7 +277,16 @@ typedef struct adamra_bigbird {
     uint32_t seed;          /* of the hash */
 } adamra_bigbird;
 
-/* What is computed; every combination of sizes >= 1 is legal (n and m also 0; bigbird: n = m). */
+/*
+ * What is computed, for each b and g, over the keys before key_lengths[b]. Of head h, K and V are
+ * pooled over segments of rates[h] rows, the last one over those that it has; S = phi(K)^T V, z is
+ * the sum of phi(K)'s rows, o_h = phi(q) S / (phi(q) z + eps), phi(x) = elu(x) + 1 or max(x, 0). p
+ * is the softmax over heads of logits, which are given or W_h q + b_h. y is p_h o_h of the most
+ * probable head, the first of equal ones (top1), the sum of p_h o_h (soft), or o_h of each head's
+ * own queries (none). linear: one head of rate 1, no router. softmax, bigbird: softmax(q K^T /
+ * sqrt(dk)) V. Without keys, and from query_lengths[b] on, y is 0. All sizes >= 1 are legal (n and
+ * m also 0; bigbird: n = m). What a kind does not use is not read.
+ */
 typedef struct adamra_attention_params {
     const char *kind;                /* "adamra" (NULL), "softmax", "linear", "bigbird" */
     uint32_t batch, groups;          /* B, G; 0 means 1 */
@@ -309,7 +312,7 @@ typedef struct adamra_attention_params {
  *   y [B, G, n, dv] ([B, G, H, n, dv] without routing)
  * For the baselines H = 1 and there is no routing: q, y [B, G, n, .], k, v [B, G, 1, m, .].
  * Numbers are finite, in the storage type too (F16: up to 65504). Others are not looked for, and
- * what comes of them in a valid row is not said: devices differ. In padding they do nothing.
+ * what comes of them in a valid row is not said: devices differ. In padding they do nothing to y.
  */
 typedef struct adamra_attention_io {
     adamra_tensor q, k, v;
@@ -319,11 +322,12 @@ typedef struct adamra_attention_io {
     const uint32_t *key_lengths;   /* [B], each <= m; NULL: all m */
     const uint32_t *query_lengths; /* [B], each <= n; NULL: all n */
     adamra_output y;
-    int32_t *head; /* top1: the chosen head [B, G, n] in host memory; may be NULL */
-    float *prob;   /* top1: its probability [B, G, n] in host memory; may be NULL */
+    /* top1, in host memory, may be NULL; anything from query_lengths[b] on */
+    int32_t *head; /* the chosen head [B, G, n] */
+    float *prob;   /* its probability [B, G, n] */
 } adamra_attention_io;
 
-/* How long a run took and what it used; counted as the specification counts. */
+/* How long a run took and what it used. */
 typedef struct adamra_timing {
     double device_ms;      /* from device timestamps; < 0 where the device has none */
     double host_ms;        /* the whole call: upload, run, download */
@@ -337,7 +341,6 @@ typedef struct adamra_timing {
 } adamra_timing;
 
 typedef struct adamra_attention adamra_attention;
-
 /* Checks the parameters. Kernels are compiled and device memory is made by the first run, and by
  * a run that brings other buffers, or host memory in place of buffers, than the last. The device's
  * copy of a host tensor stays for the next run, until one brings a buffer in its place. */
@@ -346,12 +349,12 @@ ADAMRA_API adamra_status adamra_attention_create(adamra_context *context,
                                                  adamra_attention **out);
 ADAMRA_API void adamra_attention_destroy(adamra_attention *attention);
 /*
- * Runs and waits. Host tensors are copied in and out, but for large ones where the device shares
- * the host's memory and reads them as they are. Buffers are used in place where widths are
- * multiples of 4, else through a copy on the device; y must not overlap an input (with strides,
- * all between the first and the last number counts), and is written in whole 32 bit words. Without
- * numbers (n or m is 0) a tensor may be absent.
- * timing: filled when not NULL
+ * Runs and waits. Host tensors are copied in and out, but for large ones in memory that can be
+ * written, where a device that shares it reads them as they are, as by adamra_buffer_import.
+ * Buffers are used in place where widths are multiples of 4, else through a copy on the device; y
+ * must not overlap an input (with strides, all between the first and the last number counts), and
+ * is written in whole 32 bit words. Without numbers (n or m is 0) a tensor may be absent.
+ * timing: filled when not NULL and the run is done
  */
 ADAMRA_API adamra_status adamra_attention_run(adamra_attention *attention,
                                               const adamra_attention_io *io, adamra_timing *timing);
@@ -359,7 +362,6 @@ ADAMRA_API adamra_status adamra_attention_run(adamra_attention *attention,
 /* ---- models ---- */
 
 typedef struct adamra_model adamra_model;
-
 typedef struct adamra_model_params {
     adamra_type type; /* storage of weights and activations */
 } adamra_model_params;
@@ -383,10 +385,9 @@ ADAMRA_API adamra_status adamra_model_get_info(const adamra_model *model, adamra
  * tokens: [batch, n], each 0 <= token < vocab_size in a row's valid part; row-major, padded
  * lengths: [batch], each <= n; NULL: all n. n <= max_tokens
  * logits: [batch, num_labels], written
- * timing: filled when not NULL
- * Plans of the last few shapes are kept while the device has memory for them: runs of one shape are
- * cheapest. A batch that memory is too short for runs in slices, to the same bits; there is too
- * little when a row does not fit.
+ * timing: filled when not NULL and the run is done
+ * Plans of the last few shapes are kept while the device has memory: runs of one shape are cheapest.
+ * A batch that memory is too short for runs in slices, to the same bits; a row must fit.
  */
 ADAMRA_API adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens,
                                           uint32_t batch, uint32_t n, const uint32_t *lengths,

@@ -51,7 +51,8 @@ typedef struct adamra_tune_params {
  * adamra_cancel and the progress callback end it with ADAMRA_CANCELLED; what was measured by then
  * counts as if the time had run out.
  * params: may be NULL, which is {0}
- * kept: set to 1 when the choices are kept, to 0 when they are this context's alone; may be NULL
+ * kept: set to 1 when the choices are kept, to 0 when they are this context's alone, or nothing was
+ *    measured; may be NULL
  */
 ADAMRA_API adamra_status adamra_tune(adamra_context *context, const adamra_tune_params *params,
                                      int *kept);

@@ -1,6 +1,20 @@
 #include "attention.h"
 #include <stdlib.h>
 
+/* Kernels go through the rows of a segment in a loop, which some drivers end early. */
+static status check_rates(struct adamra_context *context, const struct attn_shape *shape)
+{
+    const struct gpu_device *device = context->device;
+    for (uint32_t head = 0; head < shape->heads; head++)
+        if (size_min(shape->rates[head], shape->m) > device->limits.loop_iterations)
+            return fail(&context->log, STATUS_UNSUPPORTED,
+                        "rates[%u]: %u for %u keys, expected at most %u of either on %s, whose "
+                        "driver ends longer loops",
+                        head, shape->rates[head], shape->m, device->limits.loop_iterations,
+                        device->info.name);
+    return STATUS_OK;
+}
+
 adamra_status adamra_attention_create(adamra_context *context,
                                       const adamra_attention_params *params, adamra_attention **out)
 {
@@ -19,6 +33,8 @@ adamra_status adamra_attention_create(adamra_context *context,
     attention->context = context;
     graph_init(&attention->graph);
     result = attention_form_init(&context->log, params, &attention->form);
+    if (!result)
+        result = check_rates(context, &attention->form.shape);
     if (result)
         goto error;
     uint32_t batch = attention->form.shape.batch;

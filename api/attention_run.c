@@ -251,11 +251,16 @@ adamra_status adamra_attention_run(adamra_attention *attention, const adamra_att
 {
     if (!attention)
         return ADAMRA_INVALID_ARGUMENT;
+    struct adamra_context *context = attention->context;
     double start = context_clock_ms();
     adamra_timing measured = {0};
-    status result = run(attention, io, &measured);
+    status result = context_enter(context);
+    if (result)
+        return context_status(result);
+    result = run(attention, io, &measured);
+    context_leave(context);
     if (!result)
-        gpu_pipelines_keep(attention->context->device);
+        gpu_pipelines_keep(context->device);
     measured.host_ms = context_clock_ms() - start;
     if (timing && !result)
         *timing = measured;

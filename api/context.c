@@ -189,8 +189,10 @@ void adamra_context_destroy(adamra_context *context)
 
 adamra_status adamra_context_device(const adamra_context *context, adamra_device_info *info)
 {
-    if (!context || !info)
+    if (!context)
         return ADAMRA_INVALID_ARGUMENT;
+    if (!info) /* contexts are made as what can be written */
+        return context_fail_null((struct adamra_context *)context, "info");
     struct gpu_info used = context->device->info;
     used.limits = context->device->limits;
     used.features = context->device->features;
@@ -213,6 +215,20 @@ void adamra_cancel(adamra_context *context)
 uint32_t adamra_validation_errors(const adamra_context *context)
 {
     return context ? context->device->validation_errors : 0;
+}
+
+status context_enter(struct adamra_context *context)
+{
+    if (context->running)
+        return fail(&context->log, STATUS_INVALID_ARGUMENT,
+                    "a run in a callback of the context's; expected adamra_cancel at most");
+    context->running = true;
+    return STATUS_OK;
+}
+
+void context_leave(struct adamra_context *context)
+{
+    context->running = false;
 }
 
 adamra_status context_fail_null(struct adamra_context *context, const char *name)

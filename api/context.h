@@ -11,6 +11,7 @@ struct adamra_context {
     struct logger log; /* log.user is the context: lines go on to `write` */
     adamra_log_fn write;
     void *user;
+    bool running;       /* between context_enter and context_leave */
     bool failures_held; /* what `fail` is given is not passed on: who holds it has another way */
     struct gpu_device *device;
     struct gpu_store files; /* the cache's where it is files; else {0} */
@@ -34,6 +35,11 @@ static inline adamra_status context_status(status code)
 
 /* Reports that the argument called `name` is NULL; ADAMRA_INVALID_ARGUMENT. */
 adamra_status context_fail_null(struct adamra_context *context, const char *name);
+
+/* Around a run, which calls the caller's functions: STATUS_INVALID_ARGUMENT where one of these
+ * begins another, under whose hands the first one's plan would go. */
+status context_enter(struct adamra_context *context);
+void context_leave(struct adamra_context *context);
 
 /* In a function with a `log` that returns a status: the front door's check of an argument. */
 #define EXPECT(condition, ...)                                                                     \

@@ -69,9 +69,10 @@ adamra_status adamra_model_load(adamra_context *context, const char *folder,
     *out = NULL;
     if (!params)
         params = &defaults;
-    if (!folder)
-        return context_status(
-            fail(&context->log, STATUS_INVALID_ARGUMENT, "folder: expected a path, got NULL"));
+    if (!folder || !*folder)
+        return context_status(fail(&context->log, STATUS_INVALID_ARGUMENT,
+                                   "folder: expected a path, got %s",
+                                   folder ? "an empty one" : "NULL"));
     if (params->type != ADAMRA_F32 && params->type != ADAMRA_F16)
         return context_status(fail(&context->log, STATUS_INVALID_ARGUMENT,
                                    "type: expected ADAMRA_F32 or ADAMRA_F16, got %d",
@@ -99,8 +100,10 @@ adamra_status adamra_model_load(adamra_context *context, const char *folder,
 
 adamra_status adamra_model_get_info(const adamra_model *model, adamra_model_info *info)
 {
-    if (!model || !info)
+    if (!model)
         return ADAMRA_INVALID_ARGUMENT;
+    if (!info)
+        return context_fail_null(model->context, "info");
     const struct model_config *config = &model->config;
     *info = (adamra_model_info){.bytes_tokenizer = config->bytes_tokenizer,
                                 .vocab_size = config->vocab_size,
@@ -290,11 +293,15 @@ adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens, uint3
     struct gpu_device *device = model->context->device;
     adamra_timing total = {0};
     double start = context_clock_ms();
-    status result = gpu_device_check(model->context->device);
+    status result = context_enter(model->context);
+    if (result)
+        return context_status(result);
+    result = gpu_device_check(device);
     if (!result)
         result = check_batch(model, &all);
     if (!result)
         result = run_slices(model, &all, &total);
+    context_leave(model->context);
     device->progress_from = 0;
     device->progress_to = 1;
     if (result == STATUS_OK)

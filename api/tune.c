@@ -83,7 +83,7 @@ static status tune(struct adamra_context *context, const adamra_tune_params *par
         return result;
     op_choices_load(device, &device->store, &choices);
     result = op_tune(device, &inner, &choices);
-    if (!result || (result == STATUS_CANCELLED && listener.measured))
+    if (listener.measured && (!result || result == STATUS_CANCELLED))
         *kept = take(context, &choices);
     return result;
 }
@@ -96,5 +96,10 @@ adamra_status adamra_tune(adamra_context *context, const adamra_tune_params *par
         return ADAMRA_INVALID_ARGUMENT;
     kept = kept ? kept : &ignored;
     *kept = 0;
-    return context_status(tune(context, params ? params : &defaults, kept));
+    status result = context_enter(context);
+    if (result)
+        return context_status(result);
+    result = tune(context, params ? params : &defaults, kept);
+    context_leave(context);
+    return context_status(result);
 }

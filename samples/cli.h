@@ -54,8 +54,8 @@ status cli_check_interrupt(struct cli *cli);
 /* Around reading input, which may be a pipe that nobody writes to: Ctrl-C ends the program at once
  * then, so nothing may have been written. */
 void cli_reading(bool reads);
-/* cli_check_interrupt, and from then on Ctrl-C comes too late: for the moment before the result takes the
- * place of a file, so that exit status 130 means that the file is as it was. */
+/* cli_check_interrupt, and from then on Ctrl-C comes too late: for the moment before the result
+ * takes the place of a file, so that exit status 130 means that the file is as it was. */
 status cli_settle(struct cli *cli);
 /* What Ctrl-C calls besides, in a signal handler, and at once when it was pressed before; NULL:
  * nothing. cli_open_device sets it so that a run of the context is cancelled. */

@@ -192,6 +192,7 @@ START_TEST(contexts_accept_null)
     ck_assert_int_eq(adamra_context_create(NULL, NULL), ADAMRA_INVALID_ARGUMENT);
     ck_assert_int_eq(adamra_context_device(NULL, &info), ADAMRA_INVALID_ARGUMENT);
     ck_assert_int_eq(adamra_context_device(context, NULL), ADAMRA_INVALID_ARGUMENT);
+    ck_assert_str_eq(adamra_error(context), "info: expected a pointer, got NULL");
     ck_assert_int_eq(adamra_context_device(context, &info), ADAMRA_OK);
     ck_assert_uint_gt(strlen(info.name), 0);
     ck_assert_str_eq(adamra_error(NULL), "");

@@ -269,6 +269,28 @@ START_TEST(forced_kernels_agree)
 }
 END_TEST
 
+/* By a driver that ends loops early. */
+START_TEST(segments_longer_than_loops_are_refused)
+{
+    static const uint32_t rates[] = {5, 9};
+    adamra_attention_params params = {
+        .queries = 6, .keys = 5, .key_width = 4, .value_width = 4, .heads = 2, .rates = rates};
+    uint32_t *iterations = &attention_context()->device->limits.loop_iterations;
+    const uint32_t before = *iterations;
+    adamra_attention *attention;
+    *iterations = 5; /* of a segment of 9 there are 5 keys */
+    ck_assert_int_eq(adamra_attention_create(attention_context(), &params, &attention), ADAMRA_OK);
+    adamra_attention_destroy(attention);
+    params.keys = 8;
+    ck_assert_int_eq(adamra_attention_create(attention_context(), &params, &attention),
+                     ADAMRA_UNSUPPORTED);
+    ck_assert_ptr_null(attention);
+    const char *error = adamra_error(attention_context());
+    ck_assert_msg(strstr(error, "rates[1]: 9 for 8 keys, expected at most 5 "), "%s", error);
+    *iterations = before;
+}
+END_TEST
+
 START_TEST(no_validation_errors)
 {
     ck_assert_uint_eq(adamra_validation_errors(attention_context()), 0);
@@ -286,6 +308,7 @@ Suite *attention_api_suite(void)
     tcase_add_test(runs, scratch_does_not_grow_with_length);
     tcase_add_test(runs, timing_counts_as_the_specification);
     tcase_add_test(runs, forced_kernels_agree);
+    tcase_add_test(runs, segments_longer_than_loops_are_refused);
     tcase_add_test(runs, no_validation_errors);
     suite_add_tcase(suite, runs);
     return suite;

@@ -350,6 +350,8 @@ START_TEST(folders_are_refused)
     const char *folder = temporary_folder();
     uint64_t used = gpu_memory_used(context->device);
     adamra_model *model = NULL;
+    ck_assert_int_eq(adamra_model_load(context, "", NULL, &model), ADAMRA_INVALID_ARGUMENT);
+    ck_assert_str_eq(adamra_error(context), "folder: expected a path, got an empty one");
     ck_assert_int_eq(adamra_model_load(context, folder, NULL, &model), ADAMRA_IO);
     ck_assert_ptr_nonnull(strstr(adamra_error(context), "config.json"));
     copy_file(test_path(ADAMRA_MODEL "/config.json"), folder, "config.json");

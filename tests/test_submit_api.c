@@ -15,6 +15,8 @@
 struct watch {
     uint32_t calls, cancel_at; /* 0: never */
     double last;
+    adamra_attention *begins; /* may be NULL: what each call tries to run */
+    const adamra_attention_io *io;
 };
 
 static int watch_progress(void *user, double done)
@@ -22,6 +24,9 @@ static int watch_progress(void *user, double done)
     struct watch *watch = user;
     ck_assert_msg(done >= watch->last && done > 0 && done <= 1, "%g after %g", done, watch->last);
     watch->last = done;
+    if (watch->begins)
+        ck_assert_int_eq(adamra_attention_run(watch->begins, watch->io, NULL),
+                         ADAMRA_INVALID_ARGUMENT);
     return ++watch->calls == watch->cancel_at;
 }
 
@@ -142,6 +147,32 @@ START_TEST(cancelled_attention_runs_again)
 }
 END_TEST
 
+/* Not even of the attention that runs. */
+START_TEST(a_callback_begins_no_run)
+{
+    struct random random = random_seed(test_seed() + 11);
+    struct attention_case c;
+    struct attention_result result;
+    adamra_attention *attention;
+    set_bound(NO_TIME);
+    draw_case(&c, kinds[_i], &random);
+    attention_result_init(&result, &c);
+    adamra_attention_io io = attention_case_io(&c, &result);
+    ck_assert(!adamra_attention_create(context, &c.params, &attention));
+    watch.begins = attention;
+    watch.io = &io;
+    ck_assert_msg(!adamra_attention_run(attention, &io, NULL), "%s", adamra_error(context));
+    ck_assert_uint_gt(watch.calls, 0);
+    ck_assert_ptr_nonnull(strstr(adamra_error(context), "callback"));
+    attention_case_check(&c, ADAMRA_F32, &result);
+    watch = (struct watch){0};
+    ck_assert_msg(!adamra_attention_run(attention, &io, NULL), "%s", adamra_error(context));
+    adamra_attention_destroy(attention);
+    attention_result_finish(&result);
+    attention_case_finish(&c);
+}
+END_TEST
+
 /* ---- models ---- */
 
 /* Progress goes from 0 to 1 once a call, also where the batch runs in slices. */
@@ -214,6 +245,7 @@ Suite *submit_api_suite(void)
     tcase_add_test(library, a_context_has_the_bound);
     tcase_add_loop_test(library, attention_does_not_depend_on_submissions, 0, ARRAY_SIZE(kinds));
     tcase_add_loop_test(library, cancelled_attention_runs_again, 0, ARRAY_SIZE(kinds));
+    tcase_add_loop_test(library, a_callback_begins_no_run, 0, ARRAY_SIZE(kinds));
     tcase_add_loop_test(library, model_says_how_far_it_is, 0, 2);
     suite_add_tcase(suite, library);
     TCase *program = program_case("program", "program");
