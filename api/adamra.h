@@ -386,8 +386,8 @@ ADAMRA_API adamra_status adamra_model_get_info(const adamra_model *model, adamra
  * lengths: [batch], each <= n; NULL: all n. n <= max_tokens
  * logits: [batch, num_labels], written
  * timing: filled when not NULL and the run is done
- * Plans of the last few shapes are kept while the device has memory: runs of one shape are cheapest.
- * A batch that memory is too short for runs in slices, to the same bits; a row must fit.
+ * Plans of the last few shapes are kept while the device has memory: runs of one shape are
+ * cheapest. A batch that memory is too short for runs in slices, to the same bits; a row must fit.
  */
 ADAMRA_API adamra_status adamra_model_run(adamra_model *model, const int32_t *tokens,
                                           uint32_t batch, uint32_t n, const uint32_t *lengths,
