@@ -162,7 +162,7 @@ status attend_command(struct cli *cli)
         cli_reading(false);
     }
     if (result == STATUS_OK) {
-        result = cli_check_interrupt(cli);
+        result = cli_check_interrupt();
     }
     if (result == STATUS_OK) {
         result = cli_open_device(cli);
@@ -183,7 +183,7 @@ status attend_command(struct cli *cli)
         result = st_draft_sync(&draft); /* the long part, so that Ctrl-C still counts meanwhile */
     }
     if (result == STATUS_OK) {
-        result = cli_settle(cli);
+        result = cli_settle();
     }
     if (result == STATUS_OK) {
         return st_draft_commit(&draft);

@@ -49,14 +49,14 @@ const char *cli_device_type(adamra_device_type type);
 void cli_print_usage(const struct cli *cli);
 /* Whether Ctrl-C was pressed: long work stops at the next occasion. */
 bool cli_interrupted(void);
-/* STATUS_CANCELLED, which is said, when it was. */
-status cli_check_interrupt(struct cli *cli);
+/* STATUS_CANCELLED when it was, which is said when the program ends. */
+status cli_check_interrupt(void);
 /* Around reading input, which may be a pipe that nobody writes to: Ctrl-C ends the program at once
  * then, so nothing may have been written. */
 void cli_reading(bool reads);
 /* cli_check_interrupt, and from then on Ctrl-C comes too late: for the moment before the result
  * takes the place of a file, so that exit status 130 means that the file is as it was. */
-status cli_settle(struct cli *cli);
+status cli_settle(void);
 /* What Ctrl-C calls besides, in a signal handler, and at once when it was pressed before; NULL:
  * nothing. cli_open_device sets it so that a run of the context is cancelled. */
 void cli_on_interrupt(void (*cancel)(void *target), void *target);

@@ -48,6 +48,7 @@ static const int exit_codes[STATUS_COUNT] = {
 };
 
 #define EXIT_INTERRUPTED 130
+#define INTERRUPTED_LINE "adamra: interrupted\n"
 
 /* ---- Ctrl-C ---- */
 
@@ -71,7 +72,7 @@ static void note_interrupt(int signal)
         return;
     }
     if (atomic_load(&reading)) {
-        platform_leave("adamra: interrupted\n", EXIT_INTERRUPTED);
+        platform_leave(INTERRUPTED_LINE, EXIT_INTERRUPTED);
     }
     void (*cancel)(void *target) = atomic_load(&cancel_function);
     if (cancel) {
@@ -95,29 +96,24 @@ bool cli_interrupted(void)
     return atomic_load(&listening) == INTERRUPTED;
 }
 
-static status fail_interrupted(struct cli *cli)
+status cli_check_interrupt(void)
 {
-    return fail(&cli->log, STATUS_CANCELLED, "interrupted");
-}
-
-status cli_check_interrupt(struct cli *cli)
-{
-    return cli_interrupted() ? fail_interrupted(cli) : STATUS_OK;
+    return cli_interrupted() ? STATUS_CANCELLED : STATUS_OK;
 }
 
 void cli_reading(bool reads)
 {
     atomic_store(&reading, reads);
     if (reads && cli_interrupted()) { /* the handler has run */
-        platform_leave("adamra: interrupted\n", EXIT_INTERRUPTED);
+        platform_leave(INTERRUPTED_LINE, EXIT_INTERRUPTED);
     }
 }
 
-status cli_settle(struct cli *cli)
+status cli_settle(void)
 {
     int before = LISTENING;
     bool settled = atomic_compare_exchange_strong(&listening, &before, SETTLED);
-    return settled || before == SETTLED ? STATUS_OK : fail_interrupted(cli);
+    return settled || before == SETTLED ? STATUS_OK : STATUS_CANCELLED;
 }
 
 /* ---- progress ---- */
@@ -152,7 +148,10 @@ static void print_message(void *user, enum log_level level, const char *text)
     struct cli *cli = user;
     const struct options *options = &cli->options;
     static const char *const words[] = {"", "warning: ", "", ""};
-    bool wanted = level == LOG_ERROR || (level == LOG_WARNING && !options->quiet) ||
+    /* main says of an interrupt what it was; the library calls it the caller's wish. */
+    bool failed =
+        level == LOG_ERROR && !(cli_interrupted() && !strcmp(text, "cancelled by the caller"));
+    bool wanted = failed || (level == LOG_WARNING && !options->quiet) ||
                   (level == LOG_INFO && options->verbose);
     if (wanted) {
         bar_end(&cli->bar);
@@ -218,7 +217,7 @@ status cli_open_device(struct cli *cli)
         fprintf(stderr, "device: %s (%s, %s %s)\n", info.name, cli_device_type(info.type),
                 info.driver, info.driver_version);
     }
-    return result == STATUS_OK ? cli_check_interrupt(cli) : result;
+    return result == STATUS_OK ? cli_check_interrupt() : result;
 }
 
 /* ---- main ---- */
@@ -317,6 +316,7 @@ int main(int argc, char **argv)
     adamra_context_destroy(cli.context);
     options_finish(&cli.options);
     if (cli_interrupted()) {
+        fputs(INTERRUPTED_LINE, stderr);
         return EXIT_INTERRUPTED;
     }
     return exit_codes[result];

@@ -97,7 +97,7 @@ static status compute(struct cli *cli, adamra_model *model, const adamra_model_i
         if (result == STATUS_OK) {
             device_ms += timing.device_ms;
             host_ms += timing.host_ms;
-            result = cli_check_interrupt(cli);
+            result = cli_check_interrupt();
         }
     }
     if (result == STATUS_OK && cli->options.verbose) {
@@ -139,7 +139,7 @@ static status run_model(struct cli *cli, adamra_model *model)
         result = compute(cli, model, &info, &batch);
     }
     if (result == STATUS_OK) {
-        result = cli_settle(cli);
+        result = cli_settle();
     }
     if (result == STATUS_OK) {
         result = write_logits(cli, &info, &batch);
