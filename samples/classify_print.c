@@ -33,11 +33,12 @@ static int compare_ranked(const void *left, const void *right)
     return order ? order : (a->label > b->label) - (a->label < b->label);
 }
 
-/* A name may have any bytes; those that part lines and columns are written as C writes them. */
-static void print_name(const char *name)
+/* A name or a label may have any bytes; those that part lines and columns are written as C writes
+ * them. */
+static void print_word(const char *word)
 {
-    for (; *name; name++) {
-        switch (*name) {
+    for (; *word; word++) {
+        switch (*word) {
         case '\t':
             fputs("\\t", stdout);
             break;
@@ -48,7 +49,7 @@ static void print_name(const char *name)
             fputs("\\r", stdout);
             break;
         default:
-            putchar(*name);
+            putchar(*word);
         }
     }
 }
@@ -56,9 +57,11 @@ static void print_name(const char *name)
 static void print_text(const char *name, const struct ranked *ranked, uint32_t top,
                        const char *const *labels)
 {
-    print_name(name);
+    print_word(name);
     for (uint32_t i = 0; i < top; i++) {
-        printf("\t%s\t%.4f", labels[ranked[i].label], ranked[i].probability);
+        putchar('\t');
+        print_word(labels[ranked[i].label]);
+        printf("\t%.4f", ranked[i].probability);
     }
     printf("\n");
 }

@@ -78,10 +78,12 @@ static status add_file(struct logger *log, struct text_list *list, const char *n
 
 /* ---- JSON lines ---- */
 
-static uint32_t find_label(const adamra_model_info *model, const char *label)
+/* A JSON string may hold a 0, which no label does. */
+static uint32_t find_label(const adamra_model_info *model, const json_t *label)
 {
-    for (uint32_t i = 0; label && i < model->num_labels; i++) {
-        if (!strcmp(model->labels[i], label)) {
+    const char *text = json_string_value(label);
+    for (uint32_t i = 0; text && i < model->num_labels; i++) {
+        if (strlen(text) == json_string_length(label) && !strcmp(model->labels[i], text)) {
             return i;
         }
     }
@@ -96,7 +98,7 @@ static status add_json_line(struct logger *log, struct text_list *list, const ch
     json_t *object = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     const json_t *text = json_object_get(object, "text");
     const json_t *label = json_object_get(object, "label");
-    uint32_t index = find_label(model, json_string_value(label));
+    uint32_t index = find_label(model, label);
     status result;
     if (!object) {
         result = fail(log, STATUS_BAD_INPUT, "%s: %s; expected {\"text\", \"label\"}", place,

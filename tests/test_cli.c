@@ -279,6 +279,7 @@ START_TEST(refuses_bad_texts)
     program_write("broken.jsonl", "{\"text\": \"a\", \"label\": \"en\"}\n{\"text\": \n");
     program_write("unlabelled.jsonl", "{\"text\": \"a\"}\n");
     program_write("unknown.jsonl", "{\"text\": \"a\", \"label\": \"xx\"}\n");
+    program_write("longer.jsonl", "{\"text\": \"a\", \"label\": \"en\\u0000x\"}\n");
     program_write("number.jsonl", "{\"text\": 1, \"label\": \"en\"}\n");
     program_write("list.jsonl", "[1]\n");
     program_write("void.jsonl", "{\"text\": \"\", \"label\": \"en\"}\n");
@@ -290,6 +291,7 @@ START_TEST(refuses_bad_texts)
         {"classify " MODEL " --jsonl broken.jsonl", 3, "broken.jsonl:2: "},
         {"classify " MODEL " --jsonl unlabelled.jsonl", 3, "unlabelled.jsonl:1: key \"label\""},
         {"classify " MODEL " --jsonl unknown.jsonl", 3, "unknown.jsonl:1: label \"xx\""},
+        {"classify " MODEL " --jsonl longer.jsonl", 3, "longer.jsonl:1: label \"en"},
         {"classify " MODEL " --jsonl number.jsonl", 3, "number.jsonl:1: key \"text\""},
         {"classify " MODEL " --jsonl list.jsonl", 3, "list.jsonl:1: "},
         {"classify " MODEL " --jsonl void.jsonl", 3, "void.jsonl:1: the text is empty"},

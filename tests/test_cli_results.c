@@ -133,6 +133,17 @@ START_TEST(runs_a_model_on_tokens)
 }
 END_TEST
 
+START_TEST(labels_do_not_part_columns)
+{
+    const struct outcome *outcome = program_run_in(
+        "cp -r '" SAMPLES_DIR "/models/langid' model; "
+        "sed -i 's/\"en\"/\"e\\\\tn\"/' model/config.json;",
+        "classify model --text 'the name of the file'");
+    ck_assert_int_eq(outcome->code, 0);
+    ck_assert_msg(!strncmp(outcome->output, "text\te\\tn\t", 10), "%s", outcome->output);
+}
+END_TEST
+
 /* All of the test set: what README.md says of the model. */
 START_TEST(classifies_as_well_as_is_said)
 {
@@ -152,6 +163,7 @@ Suite *cli_results_suite(void)
     tcase_add_test(files, attends_with_the_eps_that_is_given);
     tcase_add_test(files, says_which_head_was_chosen);
     tcase_add_test(files, runs_a_model_on_tokens);
+    tcase_add_test(files, labels_do_not_part_columns);
     suite_add_tcase(suite, files);
     TCase *accuracy = program_case("accuracy", "long"); /* once, where that is fast */
     tcase_add_test(accuracy, classifies_as_well_as_is_said);
