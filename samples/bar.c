@@ -27,11 +27,14 @@ void bar_show(struct bar *bar, double done, const char *what)
         cells[i] = i < done * BAR_CELLS ? '#' : '.';
     }
     cells[BAR_CELLS] = 0;
-    fprintf(stderr, CLEAR_LINE "[%s] %s", cells, what);
+    char line[256], left[48] = "";
     if (done > 0) {
-        fprintf(stderr, "  about %.0f s left",
-                ceil((now - bar->start_ms) / done * (1 - done) * 1e-3));
+        snprintf(left, sizeof(left), "  about %.0f s left",
+                 ceil((now - bar->start_ms) / done * (1 - done) * 1e-3));
     }
+    snprintf(line, sizeof(line), "[%s] %s%s", cells, what, left);
+    /* A line that wraps would not be cleared whole. */
+    fprintf(stderr, CLEAR_LINE "%.*s", platform_columns(stderr) - 1, line);
     fflush(stderr);
 }
 

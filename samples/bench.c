@@ -1,6 +1,7 @@
 /* adamra bench: attention kinds on one or all devices; see bench.h for what it is made of. */
 #include "bench_run.h"
 #include "adamra_build.h"
+#include "platform.h"
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -115,11 +116,21 @@ static status show(struct cli *cli, const struct bench_options *options,
     return result;
 }
 
-/* Says now what would make a page fail after minutes of measuring. */
-static status check_pages(const struct bench_options *options)
+/* Says now what would make a page fail after minutes of measuring, or cost a result file. */
+static status check_pages(struct cli *cli, const struct bench_options *options)
 {
     const char *const paths[] = {options->html, options->svg};
     status result = STATUS_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        for (uint32_t j = 0; paths[i] && j < options->compare_count; j++) {
+            if (platform_same_file(paths[i], options->compare[j])) {
+                return fail(&cli->log, STATUS_INVALID_ARGUMENT,
+                            "bench: --html and --svg: expected other files than those of "
+                            "--compare, got %s",
+                            paths[i]);
+            }
+        }
+    }
     for (size_t i = 0; i < ARRAY_SIZE(paths) && result == STATUS_OK; i++) {
         result = paths[i] ? said(bench_page_check(paths[i])) : STATUS_OK;
     }
@@ -173,7 +184,7 @@ status bench_command(struct cli *cli)
         result = read_others(&options, &others);
     }
     if (result == STATUS_OK) {
-        result = check_pages(&options);
+        result = check_pages(cli, &options);
     }
     if (result == STATUS_OK) {
         result = measure_and_show(cli, &options, &others);

@@ -37,14 +37,19 @@ static status no_memory(const struct reader *reader)
 
 /* ---- values ---- */
 
+/* What a file holds reaches terminals: control characters become spaces. */
 static status read_text(const struct reader *reader, const char *key, const json_t *value,
                         const char **out)
 {
     if (!json_is_string(value)) {
         return refuse(reader, key, value, "a string");
     }
-    *out = arena_strdup(&reader->out->arena, json_string_value(value));
-    return *out ? STATUS_OK : no_memory(reader);
+    char *text = arena_strdup(&reader->out->arena, json_string_value(value));
+    for (char *at = text; at && *at; at++) {
+        *at = (unsigned char)*at < ' ' || *at == 0x7f ? ' ' : *at;
+    }
+    *out = text;
+    return text ? STATUS_OK : no_memory(reader);
 }
 
 static status read_integer(const struct reader *reader, const char *key, const json_t *value,

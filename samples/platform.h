@@ -14,6 +14,10 @@ char **platform_start(int argc, char **argv);
 void platform_catch_interrupt(void (*handler)(int signal));
 /* Writes a text to standard error and ends the program at once; signal handlers may. */
 _Noreturn void platform_leave(const char *text, int code);
+/* Whether both paths lead to one file that is there. */
+bool platform_same_file(const char *path, const char *other);
+/* Columns of the terminal that the stream is. */
+int platform_columns(FILE *stream);
 /* Whether the stream is a terminal that understands ANSI's escape sequences. */
 bool platform_is_terminal(FILE *stream);
 /* POSIX's getline. */

@@ -1,8 +1,13 @@
 #include "platform.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define USUAL_COLUMNS 80
 
 /* A stream that is closed would become the next file that is opened: a driver's cache, say, which
  * messages or -o /dev/stdout would then overwrite. Opened for the wrong direction, it fails as a
@@ -50,9 +55,25 @@ void platform_leave(const char *text, int code)
     _exit(code);
 }
 
+bool platform_same_file(const char *path, const char *other)
+{
+    struct stat info, second;
+    return stat(path, &info) == 0 && stat(other, &second) == 0 &&
+           S_ISREG(info.st_mode) && info.st_dev == second.st_dev &&
+           info.st_ino == second.st_ino;
+}
+
+int platform_columns(FILE *stream)
+{
+    struct winsize size;
+    return ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                            : USUAL_COLUMNS;
+}
+
 bool platform_is_terminal(FILE *stream)
 {
-    return isatty(fileno(stream)) != 0;
+    const char *kind = getenv("TERM");
+    return isatty(fileno(stream)) != 0 && kind && strcmp(kind, "dumb") != 0;
 }
 
 ssize_t platform_getline(char **line, size_t *space, FILE *stream)

@@ -9,7 +9,8 @@
 #include <windows.h>
 #include <shellapi.h>
 
-#define LINE_STEP 256
+#define LINE_STEP     256
+#define USUAL_COLUMNS 80
 
 /* The arguments that main gets went through the old code page: letters were lost. */
 char **platform_start(int argc, char **argv)
@@ -45,6 +46,21 @@ void platform_leave(const char *text, int code)
 {
     _write(_fileno(stderr), text, (unsigned)strlen(text));
     _exit(code);
+}
+
+bool platform_same_file(const char *path, const char *other)
+{
+    char whole[2 * MAX_PATH], second[2 * MAX_PATH];
+    return _access(path, 0) == 0 && _fullpath(whole, path, sizeof(whole)) &&
+           _fullpath(second, other, sizeof(second)) && _stricmp(whole, second) == 0;
+}
+
+int platform_columns(FILE *stream)
+{
+    CONSOLE_SCREEN_BUFFER_INFO info;
+    HANDLE handle = (HANDLE)_get_osfhandle(_fileno(stream));
+    return GetConsoleScreenBufferInfo(handle, &info) ? info.srWindow.Right - info.srWindow.Left + 1
+                                                     : USUAL_COLUMNS;
 }
 
 bool platform_is_terminal(FILE *stream)

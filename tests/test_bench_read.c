@@ -75,6 +75,22 @@ START_TEST(reading_ignores_what_it_does_not_know)
 }
 END_TEST
 
+/* As escape sequences of a terminal. */
+START_TEST(reading_leaves_out_control_characters)
+{
+    char printed[1024];
+    int exit_status = -1;
+    char *text = sample_written(bench_write_json, sample_results(&everything));
+    char *changed = replaced(text, "\"compiler\": \"", "\"compiler\": \"a\\u001b[31mb\\nc");
+    struct bench_results *results = read_text(changed, &exit_status, printed, sizeof(printed));
+    ck_assert_msg(results != NULL, "%s", printed);
+    ck_assert_msg(!strncmp(results->build_compiler, "a [31mb c", 9), "%s", results->build_compiler);
+    bench_results_destroy(results);
+    free(text);
+    free(changed);
+}
+END_TEST
+
 START_TEST(reading_names_what_is_wrong)
 {
     static const struct {
@@ -130,6 +146,7 @@ Suite *bench_read_suite(void)
     tcase_add_checked_fixture(reading, NULL, sample_finish);
     tcase_add_test(reading, reading_gives_what_was_written);
     tcase_add_test(reading, reading_ignores_what_it_does_not_know);
+    tcase_add_test(reading, reading_leaves_out_control_characters);
     tcase_add_test(reading, reading_names_what_is_wrong);
     suite_add_tcase(suite, reading);
     return suite;

@@ -291,6 +291,9 @@ START_TEST(files_are_shown_without_measuring)
     json_decref(root);
     outcome = program_run("bench --n 16 --attention linear --compare result.json " SHORT);
     ck_assert_ptr_nonnull(strstr(outcome->output, "\n\ncompared with")); /* no line of a table */
+    program_expect(program_run("bench --preset none --compare result.json --svg ./result.json"), 2,
+                   "expected other files than those of --compare, got ./result.json");
+    ck_assert_int_eq(program_run("bench --preset none --compare result.json")->code, 0);
 }
 END_TEST
 
