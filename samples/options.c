@@ -207,6 +207,8 @@ static bool add_jsonl(struct options *options, const char *text)
 #define FOR_RESULTS (FOR_ATTEND | FOR_RUN)
 #define FOR_RUNS    (FOR_ATTEND | FOR_MODELS)
 
+#define EXPECTED_DEVICE "an index, a part of a name or a UUID"
+
 /* The order in which --help lists them. */
 static const struct flag flags[] = {
     {"output", 'o', "FILE", FOR_RESULTS, set_output, "a path", "safetensors file to write"},
@@ -244,9 +246,14 @@ static const struct flag flags[] = {
     {"top", 0, "K", FOR_CLASSIFY, set_top, "a whole number >= 1",
      "print the K most probable labels (default 1)"},
     {"json", 0, NULL, FOR_DEVICES | FOR_CLASSIFY | FOR_TUNE, set_json, NULL, "print JSON"},
-    {"device", 0, "DEVICE", FOR_ALL, option_device, "an index, a part of a name or a UUID",
+    {"device", 0, "DEVICE", FOR_ALL & ~FOR_DEVICES, option_device, EXPECTED_DEVICE,
      "index, part of the name or UUID (default: $ADAMRA_DEVICE, else the best one)"},
-    {"dtype", 0, "TYPE", FOR_ALL, set_type, "f32 or f16", "storage: f32 (default) or f16"},
+    {"device", 0, "DEVICE", FOR_DEVICES, option_device, EXPECTED_DEVICE,
+     "index, part of the name or UUID of the one to print (default: all)"},
+    {"dtype", 0, "TYPE", FOR_ALL & ~FOR_SELFTEST, set_type, "f32 or f16",
+     "storage: f32 (default) or f16"},
+    {"dtype", 0, "TYPE", FOR_SELFTEST, set_type, "f32 or f16",
+     "storage: f32 or f16 (default: both)"},
     {"max-device-memory", 0, "SIZE", FOR_ATTEND, set_max_device_memory,
      "a whole number >= 1, with K, M or G for 2^10, 2^20 or 2^30 of them",
      "memory of the device to take at most, for example 256M (default: what is free)"},
