@@ -57,6 +57,9 @@ static bool take(struct adamra_context *context, const struct op_choices *choice
 {
     struct gpu_device *device = context->device;
     bool kept = !context->limited && op_choices_keep(device, &device->store, choices);
+    if (!kept && !context->limited && device->store.save)
+        log_line(&context->log, LOG_WARNING, "the kernels that were chosen cannot be kept in %s",
+                 context->files.user ? (const char *)context->files.user : "the caller's cache");
     if (!context->no_tune && op_choices_use(device, choices))
         context->tuned = op_choices_count(choices);
     return kept;
