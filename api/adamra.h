@@ -109,6 +109,7 @@ typedef struct adamra_device_info {
     uint32_t max_group_invocations;
     uint32_t max_shared_bytes;
     uint32_t max_push_bytes;
+    uint64_t import_alignment; /* of adamra_buffer_import, in bytes; 0: it imports nothing */
     /* features: 1 where the device has them, and has them enabled where it is the caller's; adamra
      * uses them, but storage_16bit: it packs halves in words of 32 bits */
     uint8_t subgroup_shuffle;
@@ -223,8 +224,7 @@ ADAMRA_API adamra_status adamra_buffer_read(adamra_buffer *buffer, uint64_t offs
  * caller's, can be written, stays where it is while the buffer lives, and must not be touched by
  * the host during runs. The system takes it for written: pages of a file that is mapped shared
  * count as changed, those of one that is mapped privately are copied. data and bytes: multiples of
- * the device's minImportedHostPointerAlignment, which is a page of the system's with most drivers,
- * and 65536 at most. ADAMRA_UNSUPPORTED where the device has no such import, or not of this memory.
+ * the device's import_alignment. ADAMRA_UNSUPPORTED where it cannot import, or not this memory.
  */
 ADAMRA_API adamra_status adamra_buffer_import(adamra_context *context, void *data, uint64_t bytes,
                                               adamra_buffer **out);

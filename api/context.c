@@ -81,6 +81,7 @@ static void describe(const struct gpu_info *from, adamra_device_info *to)
         .max_group_invocations = limits->group_invocations,
         .max_shared_bytes = limits->shared_bytes,
         .max_push_bytes = limits->push_bytes,
+        .import_alignment = features->host_import ? limits->host_import : 0,
         .subgroup_shuffle = features->subgroup_shuffle,
         .texel_buffers = features->texel_f32,
         .storage_16bit = features->storage16,

@@ -26,6 +26,7 @@ static const struct field limits[] = {
     FIELD("max_group_invocations", max_group_invocations),
     FIELD("max_shared_bytes", max_shared_bytes),
     FIELD("max_push_bytes", max_push_bytes),
+    FIELD("import_alignment", import_alignment),
 };
 
 static const struct field features[] = {

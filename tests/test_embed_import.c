@@ -30,6 +30,14 @@ static bool can_import(adamra_context *context)
     return context->device->features.host_import;
 }
 
+/* As adamra.h says it; 0: none. */
+static uint64_t alignment(const adamra_context *context)
+{
+    adamra_device_info info;
+    ck_assert_int_eq(adamra_context_device(context, &info), ADAMRA_OK);
+    return info.import_alignment;
+}
+
 START_TEST(imported_buffers_are_read_and_written_in_place)
 {
     enum { TENSOR = 256 * 16 };
@@ -43,6 +51,7 @@ START_TEST(imported_buffers_are_read_and_written_in_place)
         memory[i] = host_number(i);
     adamra_status result = adamra_buffer_import(context, memory, bytes, &buffer);
     ck_assert_int_eq(result, can_import(context) ? ADAMRA_OK : ADAMRA_UNSUPPORTED);
+    ck_assert_int_eq(alignment(context) != 0, can_import(context));
     if (!result) {
         adamra_attention *attention;
         adamra_attention_params params = {
@@ -87,6 +96,7 @@ START_TEST(import_refuses)
     ck_assert_int_eq(adamra_buffer_import(plain, memory, 65536, &buffer), ADAMRA_UNSUPPORTED);
     ck_assert_ptr_null(buffer);
     ck_assert_ptr_nonnull(strstr(adamra_error(plain), "VK_EXT_external_memory_host"));
+    ck_assert_uint_eq(alignment(plain), 0);
     adamra_context_destroy(plain);
     host_finish(&host);
 
@@ -95,7 +105,11 @@ START_TEST(import_refuses)
         const struct {
             void *data;
             uint64_t bytes;
-        } wrong[] = {{NULL, 65536}, {memory, 0}, {memory, 100}, {memory + 4, 65536 - 4096}};
+        } wrong[] = {{NULL, 65536},
+                     {memory, 0},
+                     {memory, 100},
+                     {memory + 4, 65536 - 4096},
+                     {memory, alignment(context) / 2}};
         for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
             ck_assert_int_eq(adamra_buffer_import(context, wrong[i].data, wrong[i].bytes, &buffer),
                              ADAMRA_INVALID_ARGUMENT);
