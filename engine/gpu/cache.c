@@ -115,12 +115,14 @@ void *gpu_cache_seal(const struct gpu_cache_identity *identity, const void *payl
 
 /* ---- a device's ---- */
 
-/* One file a device and driver: two drivers of one GPU do not take turns, and a new version of a
- * driver replaces what the old one left. */
+/* One file a device, driver and release of adamra: two drivers of one GPU, or programs that bring
+ * different releases, do not take turns; a new version of a driver replaces what the old one left.
+ */
 static void make_key(const struct gpu_device *device, const char *name, char *key, size_t size)
 {
-    uint64_t driver = hash_text(hash_text(SEED, device->info.driver), device->info.name);
-    snprintf(key, size, "%s-%s-%08x", name, device->info.uuid_text, (unsigned)driver);
+    uint64_t user = hash_text(hash_text(SEED, device->info.driver), device->info.name);
+    user = hash_text(user, PROJECT_VERSION);
+    snprintf(key, size, "%s-%s-%08x", name, device->info.uuid_text, (unsigned)user);
 }
 
 void *gpu_cache_load(const struct gpu_device *device, const struct gpu_store *store,
