@@ -260,7 +260,7 @@ static const struct flag flags[] = {
     {"max-submit-ms", 0, "MS", FOR_RUNS, set_max_submit_ms, "a number > 0, or none",
      "no submission runs longer on the device, as far as can be told (default 100)"},
     {"max-seconds", 0, "S", FOR_TUNE, set_max_seconds, "a number of seconds above 0",
-     "measure for so long at most (default 60)"},
+     "measure for so long (default 60); what was begun by then may take seconds more"},
     {"no-tune", 0, NULL, FOR_RUNS, option_no_tune, NULL,
      "run the usual kernels, whatever adamra tune has kept"},
     {"quiet", 0, NULL, FOR_ALL, option_quiet, NULL, "no device line, no warnings"},
