@@ -38,6 +38,27 @@ void test_folder_remove(const char *path)
     ck_assert_int_eq(system(command), 0);
 }
 
+char test_folder[256];
+
+void test_folder_setup(void)
+{
+    test_folder_make(test_folder, sizeof(test_folder));
+}
+
+void test_folder_teardown(void)
+{
+    test_folder_remove(test_folder);
+}
+
+const char *test_in_folder(const char *name)
+{
+    static char paths[4][512];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof(paths[0]), "%s/%s", test_folder, name);
+    return path;
+}
+
 static bool is_set(const char *variable)
 {
     const char *value = getenv(variable);

@@ -25,6 +25,12 @@ const char *test_path(const char *name);
  * all that is in it. */
 void test_folder_make(char *path, size_t size);
 void test_folder_remove(const char *path);
+/* The same as a fixture, which `test_folder` is then; and a path in it (static storage, until the
+ * fourth next call). */
+extern char test_folder[256];
+void test_folder_setup(void);
+void test_folder_teardown(void);
+const char *test_in_folder(const char *name);
 /* Whether ADAMRA_TEST_VALIDATE asks for the validation layer. Then the first device that is opened
  * without it, by test_logger or test_context_params, ends the program with a failure. */
 bool test_validated(void);

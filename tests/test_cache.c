@@ -9,26 +9,6 @@
 
 #include "adamra_vulkan.h" /* after volk.h, which brings Vulkan without prototypes */
 
-static char folder[256];
-
-static void make_folder(void)
-{
-    test_folder_make(folder, sizeof(folder));
-}
-
-static void remove_folder(void)
-{
-    test_folder_remove(folder);
-}
-
-/* Static storage. */
-static const char *in_folder(const char *name)
-{
-    static char path[512];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
-
 /* ---- contexts ---- */
 
 /* The caller's functions: keep one value, and count. */
@@ -126,10 +106,10 @@ END_TEST
 
 START_TEST(contexts_keep_pipelines_in_files)
 {
-    const adamra_cache cache = {.folder = in_folder("contexts")};
+    const adamra_cache cache = {.folder = test_in_folder("contexts")};
     char command[640];
     run_once(&cache);
-    snprintf(command, sizeof(command), "test -s '%s'/pipelines-*", in_folder("contexts"));
+    snprintf(command, sizeof(command), "test -s '%s'/pipelines-*", test_in_folder("contexts"));
     ck_assert_int_eq(system(command), 0);
     run_once(&cache);
     /* No place to keep anything: all the same. */
@@ -144,8 +124,8 @@ START_TEST(a_run_keeps_what_it_has_compiled)
     struct shelf *shelf = calloc(1, sizeof(*shelf));
     ck_assert_ptr_nonnull(shelf);
     char command[640];
-    adamra_context *context = open_context(&(adamra_cache){.folder = in_folder("runs")});
-    snprintf(command, sizeof(command), "test -s '%s'/pipelines-*", in_folder("runs"));
+    adamra_context *context = open_context(&(adamra_cache){.folder = test_in_folder("runs")});
+    snprintf(command, sizeof(command), "test -s '%s'/pipelines-*", test_in_folder("runs"));
     ck_assert_int_ne(system(command), 0);
     run_in(context);
     ck_assert_int_eq(system(command), 0);
@@ -301,7 +281,7 @@ Suite *cache_suite(void)
 {
     Suite *suite = suite_create("cache");
     TCase *contexts = tcase_create("contexts");
-    tcase_add_checked_fixture(contexts, make_folder, remove_folder);
+    tcase_add_checked_fixture(contexts, test_folder_setup, test_folder_teardown);
     tcase_add_test(contexts, contexts_keep_pipelines_by_the_callers_functions);
     tcase_add_test(contexts, contexts_keep_pipelines_in_files);
     tcase_add_test(contexts, a_run_keeps_what_it_has_compiled);

@@ -8,26 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[256];
-
-static void make_folder(void)
-{
-    test_folder_make(folder, sizeof(folder));
-}
-
-static void remove_folder(void)
-{
-    test_folder_remove(folder);
-}
-
-/* Static storage. */
-static const char *in_folder(const char *name)
-{
-    static char path[512];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
-
 /* ---- files ---- */
 
 START_TEST(what_is_saved_is_loaded)
@@ -35,7 +15,7 @@ START_TEST(what_is_saved_is_loaded)
     struct gpu_store store;
     struct stat info;
     size_t size;
-    gpu_store_init(in_folder("a/b/c"), &store);
+    gpu_store_init(test_in_folder("a/b/c"), &store);
     ck_assert_ptr_null(gpu_store_load(&store, "key", 100, &size));
     ck_assert(gpu_store_save(&store, "key", "first", 5));
     ck_assert(gpu_store_save(&store, "key", "second, longer", 14));
@@ -45,18 +25,18 @@ START_TEST(what_is_saved_is_loaded)
     ck_assert_str_eq(bytes, "second, longer");
     free(bytes);
     ck_assert_ptr_null(gpu_store_load(&store, "key", 13, &size));
-    ck_assert_int_eq(stat(in_folder("a/b/c"), &info), 0);
+    ck_assert_int_eq(stat(test_in_folder("a/b/c"), &info), 0);
     ck_assert_int_eq(info.st_mode & 0777, 0700);
     gpu_store_finish(&store);
     /* Nothing is left beside the two files. */
     char command[640];
-    snprintf(command, sizeof(command), "test $(ls -A '%s' | wc -l) = 2", in_folder("a/b/c"));
+    snprintf(command, sizeof(command), "test $(ls -A '%s' | wc -l) = 2", test_in_folder("a/b/c"));
     ck_assert_int_eq(system(command), 0);
     /* A letter like others, here. */
-    gpu_store_init(in_folder("d\\e/f"), &store);
+    gpu_store_init(test_in_folder("d\\e/f"), &store);
     ck_assert(gpu_store_save(&store, "key", "x", 1));
-    ck_assert_int_eq(stat(in_folder("d\\e/f/key"), &info), 0);
-    ck_assert_int_ne(stat(in_folder("d"), &info), 0);
+    ck_assert_int_eq(stat(test_in_folder("d\\e/f/key"), &info), 0);
+    ck_assert_int_ne(stat(test_in_folder("d"), &info), 0);
     gpu_store_finish(&store);
 }
 END_TEST
@@ -65,8 +45,8 @@ END_TEST
 START_TEST(a_pipe_is_no_place)
 {
     struct gpu_store store;
-    gpu_store_init(folder, &store);
-    ck_assert_int_eq(mkfifo(in_folder("key"), 0600), 0);
+    gpu_store_init(test_folder, &store);
+    ck_assert_int_eq(mkfifo(test_in_folder("key"), 0600), 0);
     ck_assert(!gpu_store_save(&store, "key", "bytes", 5));
     gpu_store_finish(&store);
 }
@@ -74,9 +54,9 @@ END_TEST
 
 START_TEST(no_place_is_no_error)
 {
-    FILE *file = fopen(in_folder("file"), "w");
+    FILE *file = fopen(test_in_folder("file"), "w");
     ck_assert(file && fclose(file) == 0);
-    const char *const places[] = {"", in_folder("file/below"), "/proc/adamra/cache"};
+    const char *const places[] = {"", test_in_folder("file/below"), "/proc/adamra/cache"};
     for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
         struct gpu_store store;
         size_t size;
@@ -93,10 +73,10 @@ START_TEST(only_files_are_read)
 {
     struct gpu_store store;
     size_t size;
-    gpu_store_init(folder, &store);
-    ck_assert_int_eq(mkdir(in_folder("is_folder"), 0700), 0);
-    ck_assert_int_eq(mkfifo(in_folder("is_pipe"), 0600), 0);
-    ck_assert_int_eq(symlink("nowhere", in_folder("is_link")), 0);
+    gpu_store_init(test_folder, &store);
+    ck_assert_int_eq(mkdir(test_in_folder("is_folder"), 0700), 0);
+    ck_assert_int_eq(mkfifo(test_in_folder("is_pipe"), 0600), 0);
+    ck_assert_int_eq(symlink("nowhere", test_in_folder("is_link")), 0);
     ck_assert_ptr_null(gpu_store_load(&store, "is_folder", 100, &size));
     ck_assert_ptr_null(gpu_store_load(&store, "is_pipe", 100, &size));
     ck_assert_ptr_null(gpu_store_load(&store, "is_link", 100, &size));
@@ -197,7 +177,7 @@ START_TEST(processes_do_not_disturb_each_other)
 {
     struct gpu_store store;
     pid_t children[PROCESSES];
-    gpu_store_init(folder, &store);
+    gpu_store_init(test_folder, &store);
     fflush(NULL);
     for (int i = 0; i < PROCESSES; i++) {
         children[i] = fork();
@@ -224,7 +204,7 @@ Suite *store_suite(void)
 {
     Suite *suite = suite_create("store");
     TCase *files = tcase_create("files");
-    tcase_add_checked_fixture(files, make_folder, remove_folder);
+    tcase_add_checked_fixture(files, test_folder_setup, test_folder_teardown);
     tcase_add_test(files, what_is_saved_is_loaded);
     tcase_add_test(files, no_place_is_no_error);
     tcase_add_test(files, a_pipe_is_no_place);

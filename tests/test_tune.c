@@ -10,22 +10,10 @@
 
 /* ---- contexts ---- */
 
-static char folder[256];
-
-static void setup(void)
-{
-    test_folder_make(folder, sizeof(folder));
-}
-
-static void teardown(void)
-{
-    test_folder_remove(folder);
-}
-
 /* A context that keeps things in the test's folder. */
 static adamra_context *open_context(adamra_context_params params)
 {
-    const adamra_cache cache = {.folder = folder};
+    const adamra_cache cache = {.folder = test_folder};
     adamra_context *context;
     params.cache = &cache;
     ck_assert_int_eq(adamra_context_create(&params, &context), ADAMRA_OK);
@@ -385,7 +373,7 @@ Suite *tune_suite(void)
     Suite *suite = suite_create("tune");
     TCase *library = tcase_create("library");
     tcase_set_timeout(library, 0);
-    tcase_add_checked_fixture(library, setup, teardown);
+    tcase_add_checked_fixture(library, test_folder_setup, test_folder_teardown);
     tcase_add_loop_test(library, the_best_candidate_is_entered, 0, 2);
     tcase_add_loop_test(library, a_wrong_candidate_is_named_and_not_chosen, 0, 2);
     tcase_add_test(library, one_candidate_is_no_choice);
