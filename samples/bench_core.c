@@ -13,20 +13,8 @@ struct core {
 static status build(struct work *work)
 {
     const struct work_spec *spec = &work->spec;
-    const adamra_attention_params params = {
-        .kind = spec->kind->name,
-        .batch = spec->batch,
-        .groups = spec->groups,
-        .queries = spec->n,
-        .keys = spec->n,
-        .key_width = spec->d,
-        .value_width = spec->d,
-        .heads = spec->rates ? spec->rates->count : 1,
-        .rates = spec->rates ? spec->rates->items : NULL,
-        .shared_keys = spec->shared_kv,
-        .shared_values = spec->shared_kv,
-        .type = (adamra_type)spec->type,
-    };
+    adamra_attention_params params = work_attention(spec);
+    params.shared_keys = params.shared_values = spec->shared_kv;
     struct logger *log = work->device->log;
     struct core *core = work->state = calloc(1, sizeof(*core));
     if (!core) {

@@ -115,20 +115,8 @@ static status make_weights(struct work *work, struct layer *layer)
 /* What is computed, and the operations of its core, as the public function sees them. */
 static status init_form(struct work *work, struct layer *layer)
 {
-    const struct work_spec *spec = &work->spec;
-    const adamra_attention_params params = {
-        .kind = spec->kind->name,
-        .batch = spec->batch,
-        .groups = spec->groups,
-        .queries = spec->n,
-        .keys = spec->n,
-        .key_width = spec->d,
-        .value_width = spec->d,
-        .heads = spec->rates ? spec->rates->count : 1,
-        .rates = spec->rates ? spec->rates->items : NULL,
-        .router = ADAMRA_ROUTER_WEIGHT,
-        .type = (adamra_type)spec->type,
-    };
+    adamra_attention_params params = work_attention(&work->spec);
+    params.router = ADAMRA_ROUTER_WEIGHT;
     return attention_form_init(work->device->log, &params, &layer->form);
 }
 

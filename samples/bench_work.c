@@ -110,6 +110,22 @@ const struct work_tensor *work_find(const struct work *work, tensor_id id)
     return &work->tensors[find_index(work, id)];
 }
 
+adamra_attention_params work_attention(const struct work_spec *spec)
+{
+    return (adamra_attention_params){
+        .kind = spec->kind->name,
+        .batch = spec->batch,
+        .groups = spec->groups,
+        .queries = spec->n,
+        .keys = spec->n,
+        .key_width = spec->d,
+        .value_width = spec->d,
+        .heads = spec->rates ? spec->rates->count : 1,
+        .rates = spec->rates ? spec->rates->items : NULL,
+        .type = (adamra_type)spec->type,
+    };
+}
+
 /* ---- memory ---- */
 
 static uint64_t tensor_bytes(const struct work_tensor *tensor)

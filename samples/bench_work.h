@@ -105,6 +105,9 @@ status work_check(struct work *work, bool *wrong, struct work_error *error);
 
 /* ---- for passes ---- */
 
+/* Self-attention of that size, with keys and values for each head. */
+adamra_attention_params work_attention(const struct work_spec *spec);
+
 /* Adds a tensor of sets; its rows are padded as the graph's tensor wants them. */
 void work_add_rows(struct work *work, tensor_id id, enum work_role role, enum element_type type,
                    uint64_t rows, uint32_t width, uint32_t stride);
