@@ -6,34 +6,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[256];
-
-static void make_folder(void)
-{
-    test_folder_make(folder, sizeof(folder));
-}
-
-static void remove_folder(void)
-{
-    test_folder_remove(folder);
-}
-
 TCase *program_case(const char *name, const char *tags)
 {
     TCase *tests = tcase_create(name);
     tcase_set_tags(tests, tags);
     tcase_set_timeout(tests, 0);
-    tcase_add_checked_fixture(tests, make_folder, remove_folder);
+    tcase_add_checked_fixture(tests, test_folder_setup, test_folder_teardown);
     return tests;
 }
 
 const char *program_path(const char *name)
 {
-    static char paths[4][512];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
+    return test_in_folder(name);
 }
 
 void program_write(const char *name, const char *text)
@@ -70,7 +54,7 @@ const struct outcome *program_run_in(const char *before, const char *arguments)
     static struct outcome outcome;
     char command[4096];
     int length = snprintf(command, sizeof(command),
-                          "cd '%s' && exec 2>.errors >.output </dev/null; %s '%s' %s", folder,
+                          "cd '%s' && exec 2>.errors >.output </dev/null; %s '%s' %s", test_folder,
                           before, ADAMRA_PROGRAM, arguments);
     ck_assert_int_lt(length, (int)sizeof(command));
     int state = system(command);

@@ -14,13 +14,19 @@ uint64_t test_seed(void)
     return seed;
 }
 
+/* Static storage, until the eighth next call. */
+static const char *path_in(const char *folder, const char *name)
+{
+    static char paths[8][1024];
+    static unsigned next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
 const char *test_path(const char *name)
 {
-    static char paths[4][1024];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof(paths[0]), "%s/%s", TESTS_DIR, name);
-    return path;
+    return path_in(TESTS_DIR, name);
 }
 
 void test_folder_make(char *path, size_t size)
@@ -52,11 +58,7 @@ void test_folder_teardown(void)
 
 const char *test_in_folder(const char *name)
 {
-    static char paths[4][512];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof(paths[0]), "%s/%s", test_folder, name);
-    return path;
+    return path_in(test_folder, name);
 }
 
 static bool is_set(const char *variable)

@@ -19,14 +19,14 @@
 
 /* ADAMRA_TEST_SEED, else a fixed number; printed once. */
 uint64_t test_seed(void);
-/* TESTS_DIR/name, static storage that lives until the fourth next call. */
+/* TESTS_DIR/name, static storage that lives until the eighth next call of it or test_in_folder. */
 const char *test_path(const char *name);
 /* Makes a folder of the test's own in TMPDIR, else in the system's folder for such; removes it with
  * all that is in it. */
 void test_folder_make(char *path, size_t size);
 void test_folder_remove(const char *path);
-/* The same as a fixture, which `test_folder` is then; and a path in it (static storage, until the
- * fourth next call). */
+/* The same as a fixture, which `test_folder` is then; and a path in it (static storage, as
+ * test_path). */
 extern char test_folder[256];
 void test_folder_setup(void);
 void test_folder_teardown(void);
