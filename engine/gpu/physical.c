@@ -89,7 +89,7 @@ static bool is_usable(const struct gpu_instance *instance, VkPhysicalDevice phys
            gpu_physical_family(instance, physical).index != UINT32_MAX;
 }
 
-static bool has_driver(const struct gpu_info *info, const struct gpu_info *other)
+static bool same_driver(const struct gpu_info *info, const struct gpu_info *other)
 {
     return !strcmp(info->driver, other->driver) &&
            !strcmp(info->driver_version, other->driver_version);
@@ -104,7 +104,7 @@ static bool is_listed(const struct gpu_physical *list, uint32_t count, const str
         return false;
     for (uint32_t i = 0; i < count; i++)
         if (!memcmp(list[i].info.uuid, info->uuid, VK_UUID_SIZE) &&
-            !has_driver(&list[i].info, info))
+            !same_driver(&list[i].info, info))
             return true;
     return false;
 }
