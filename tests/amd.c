@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define EXAMPLES 16 /* calls of an op: they differ in their options */
+#define DRAWN    2000 /* where a kernel takes none of these */
 
 static void print_error(void *user, enum log_level level, const char *text)
 {
@@ -20,13 +21,14 @@ static status make_pipelines(struct gpu_device *device, const struct op *op,
 {
     struct random random = random_seed(1);
     status result = STATUS_OK;
-    for (int i = 0; i < EXAMPLES && !result; i++) {
+    for (int i = 0, taken = 0; i < (taken ? EXAMPLES : DRAWN) && !result; i++) {
         struct op_call call = {.op = op};
         const struct gpu_pipeline *pipeline;
         op->example(&random, type, &call);
         if (candidate->target == CLASS_CPU || candidate->target == CLASS_NONE ||
             !op_satisfies(device, &call, candidate))
             continue;
+        taken++;
         fprintf(stderr, "kernel %s %s %s\n", op->name, candidate->name,
                 type == ELEMENT_F16 ? "f16" : "f32");
         uint32_t made = gpu_pipeline_count(device);

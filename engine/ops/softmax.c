@@ -5,6 +5,7 @@
 
 enum { TILE_ROWS, TILE_QUADS, TILE_KEYS };
 enum { BLOCK_ROWS = 8, BLOCK_QUADS = 16, BLOCK_KEYS = 32 }; /* of the shared memory form */
+enum { MANY_ITEMS = 256 }; /* that fill a device */
 
 static bool is_lane(const struct op_candidate *candidate)
 {
@@ -99,6 +100,11 @@ static bool narrow(const struct op_call *call, const struct op_candidate *candid
     return call->params.softmax.dv4 <= candidate->group;
 }
 
+static bool many(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return softmax_items(call, candidate) >= MANY_ITEMS;
+}
+
 static struct op_shape_class softmax_class(const struct op_call *call)
 {
     const struct softmax_params *p = &call->params.softmax;
@@ -146,7 +152,8 @@ static const struct op_candidate candidates[] = {
      NULL},
     {"lane4", SHADER_softmax_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 2, 4}, NULL},
     /* Twice the queries: fewer loads from shared memory, for fewer workgroups. */
-    {"tile_rows8", SHADER_softmax_tile, NEED_NOTHING, CLASS_TUNED, 128, {8}, NULL},
+    {"tile_rows8", SHADER_softmax_tile, NEED_NOTHING, CLASS_GPU, 128, {8}, many},
+    {"tile_rows8_check", SHADER_softmax_tile, NEED_NOTHING, CLASS_NONE, 128, {8}, NULL},
     {"tile_few", SHADER_softmax_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {4}, NULL},
     {"tile", SHADER_softmax_tile, NEED_NOTHING, CLASS_ANY, 128, {4}, NULL},
 };
