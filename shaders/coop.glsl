@@ -4,7 +4,8 @@
 //   COOP_KHR  GL_KHR_cooperative_matrix; the scope is the subgroup
 //   else      arrays over the workgroup and shared memory: slow, but any device can check with it
 //             whatever surrounds the dialects.
-// Loads take matrices from shared arrays of uvec4, 8 halves; `at` and `row` count such words.
+// Matrices come from and go to shared arrays of uvec4, 8 halves or 4 floats; `at` and `row` count
+// such words.
 // Everything here is reached by all invocations of the workgroup.
 layout(constant_id = ID_TILE + 0) const uint M = 16;
 layout(constant_id = ID_TILE + 1) const uint N = 16;
@@ -29,7 +30,7 @@ layout(constant_id = ID_TILE + 3) const uint SCOPES = 1; // in the workgroup
 #define COOP_LOAD_A(m, from, at, row) coopMatLoadNV(m, from, at, row, false)
 #define COOP_LOAD_B(m, from, at, row) coopMatLoadNV(m, from, at, row, false)
 #define COOP_MULTIPLY(sum, a, b)   sum = coopMatMulAddNV(a, b, sum)
-#define COOP_STORE(sum, to, at)    coopMatStoreNV(sum, to, at, N, false)
+#define COOP_STORE(sum, to, at, row) coopMatStoreNV(sum, to, at, row, false)
 
 #elif defined(COOP_KHR)
 #extension GL_KHR_cooperative_matrix : require
@@ -41,7 +42,7 @@ layout(constant_id = ID_TILE + 3) const uint SCOPES = 1; // in the workgroup
 #define COOP_LOAD_A(m, from, at, row) coopMatLoad(m, from, at, row, COOP_ROWS)
 #define COOP_LOAD_B(m, from, at, row) coopMatLoad(m, from, at, row, COOP_ROWS)
 #define COOP_MULTIPLY(sum, a, b)   sum = coopMatMulAdd(a, b, sum)
-#define COOP_STORE(sum, to, at)    coopMatStore(sum, to, at, N, COOP_ROWS)
+#define COOP_STORE(sum, to, at, row) coopMatStore(sum, to, at, row, COOP_ROWS)
 
 #else
 #define COOP_LANES (GROUP / SCOPES)
@@ -59,26 +60,28 @@ shared float coop_a_all[SCOPES * M * K], coop_b_all[SCOPES * K * N];
 #define COOP_EACH(e, i, elements)                                                                  \
     for (uint i = 0, e = COOP_LANE; e < (elements); i++, e += COOP_LANES)
 #define COOP_LOAD_(m, from, at, row, rows, columns)                                                \
-    COOP_EACH(e, i, (rows) * (columns))                                                            \
-        m.part[i] = COOP_HALF(from, (at) + e / (columns) * (row), e % (columns))
+    COOP_EACH(e_, i_, (rows) * (columns))                                                          \
+        m.part[i_] = COOP_HALF(from, (at) + e_ / (columns) * (row), e_ % (columns))
 
 void coop_multiply(inout coop_sum sum, coop_a a, coop_b b)
 {
     const uint a_at = COOP_SCOPE * M * K, b_at = COOP_SCOPE * K * N;
     barrier();
-    COOP_EACH(e, i, M * K) coop_a_all[a_at + e] = a.part[i];
-    COOP_EACH(e, i, K * N) coop_b_all[b_at + e] = b.part[i];
+    COOP_EACH(e_, i_, M * K) coop_a_all[a_at + e_] = a.part[i_];
+    COOP_EACH(e_, i_, K * N) coop_b_all[b_at + e_] = b.part[i_];
     barrier();
-    COOP_EACH(e, i, M * N)
+    COOP_EACH(e_, i_, M * N)
         for (uint k = 0; k < K; k++)
-            sum.part[i] += coop_a_all[a_at + e / N * K + k] * coop_b_all[b_at + k * N + e % N];
+            sum.part[i_] += coop_a_all[a_at + e_ / N * K + k] * coop_b_all[b_at + k * N + e_ % N];
 }
 #define COOP_A   coop_a
 #define COOP_B   coop_b
 #define COOP_SUM coop_sum
-#define COOP_ZERO(sum)                COOP_EACH(e, i, M * N) sum.part[i] = 0
+#define COOP_ZERO(sum)                COOP_EACH(e_, i_, M * N) sum.part[i_] = 0
 #define COOP_LOAD_A(m, from, at, row) COOP_LOAD_(m, from, at, row, M, K)
 #define COOP_LOAD_B(m, from, at, row) COOP_LOAD_(m, from, at, row, K, N)
 #define COOP_MULTIPLY(sum, a, b)      coop_multiply(sum, a, b)
-#define COOP_STORE(sum, to, at)       COOP_EACH(e, i, M * N) to[(at) + e] = sum.part[i]
+#define COOP_STORE(sum, to, at, row)                                                               \
+    COOP_EACH(e_, i_, M * N)                                                                       \
+        to[(at) + e_ / N * (row) + e_ % N / 4][e_ % 4] = floatBitsToUint(sum.part[i_])
 #endif

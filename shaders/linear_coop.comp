@@ -27,7 +27,7 @@ const uint ROWS = 32 * SCOPES;
 const uint A_ROW = 5, W_ROW = 9; // words of a row, one of them against bank conflicts
 const uint A_WORDS = ROWS * 4 / GROUP, W_WORDS = 256 / GROUP; // an invocation loads
 shared uvec4 a_tile[ROWS * A_ROW], w_tile[32 * W_ROW];
-shared float sums[SCOPES * M * N];
+shared uvec4 sums[SCOPES * M * N / 4];
 
 // Two quads of halves, 0 past the last of a row or of rows. Kept apart, as they may lie anywhere.
 #define LOAD_WORD(name, b, at, inside, quad, quads)                                                \
@@ -103,12 +103,11 @@ void main()
     [[unroll]] for (uint s = 0; s < DOWN * ACROSS; s++) {
         const uint row = row0 + scope * 32 + s / ACROSS * M, column = column0 + s % ACROSS * N / 4;
         barrier();
-        COOP_STORE(sum[s], sums, scope * M * N);
+        COOP_STORE(sum[s], sums, scope * M * N / 4, N / 4);
         barrier();
         for (uint e = COOP_LANE; e < M * N / 4; e += COOP_LANES) {
-            const uint at = scope * M * N + e * 4;
             store_quad(row + e / (N / 4), column + e % (N / 4),
-                       vec4(sums[at], sums[at + 1], sums[at + 2], sums[at + 3]));
+                       uintBitsToFloat(sums[scope * M * N / 4 + e]));
         }
     }
 }

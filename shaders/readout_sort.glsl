@@ -1,7 +1,8 @@
-// Lists the queries of a tile of TILE head by head, each head's in whole units, after it has made
-// the route where the readout does. Which of a head's queries comes first depends on timing; what a
-// query's row becomes does not depend on its place.
-const uint MOST_HEADS = 64, NO_QUERY = 0xffffffff, NO_HEAD = 0xffffffff;
+// Lists the queries of a tile of TILE head by head, each head's in whole units of UNIT rows, after
+// it has made the route where the readout does. Which of a head's queries comes first depends on
+// timing; what a query's row becomes does not depend on its place.
+const uint NO_QUERY = 0xffffffff, NO_HEAD = 0xffffffff;
+const uint MOST_EACH = (TILE + GROUP - 1) / GROUP; // queries an invocation lists
 const uint MOST_ROWS = (TILE + MOST_HEADS * (UNIT - 1) + BLOCK - 1) / BLOCK * BLOCK;
 shared uint head_count[MOST_HEADS], head_start[MOST_HEADS]; // queries of heads, their first rows
 shared uint order[MOST_ROWS / 2]; // two rows a word: 1 + which query of the tile, or 0
@@ -30,41 +31,67 @@ uint tile_size()
 // Queries of the tile before N_b.
 uint tile_queries(readout_tile t) { return min(t.valid - min(t.valid, t.query), tile_size()); }
 
-uint find_head(readout_tile t, uint at)
+route_choice choose_by_weights(readout_tile t, uint i)
 {
-    const uint i = t.query + at;
-    if (fused == 0) {
-        made_prob[at] = SMALL_FLOAT(prob, READOUT_PROB, t.bg * p.n + i);
-        return min(WORD(chosen, READOUT_HEAD, t.bg * p.n + i), p.heads - 1);
-    }
     route_choice choice = no_choice();
-    for (uint h = 0; h < p.heads; h += 4) {
-        const vec4 r = router == ROUTER_LOGITS
-            ? given_logits(logits_row(t, i), h)
-            : four_logits(t.bg % p.groups, h, t.q + i * p.q_row);
-        choose(choice, h, r);
+    for (uint h = 0; h < p.heads; h += 4)
+        choose(choice, h, four_logits(t.bg % p.groups, h, t.q + i * p.q_row));
+    return choice;
+}
+
+// Heads and weights of the queries that an invocation lists; past the last query that one's. Where
+// they are read or come of logits, all are gone through at once, so that their loads overlap.
+void find_heads(readout_tile t, uint lane, uint count, out uint head[MOST_EACH],
+                out float weights[MOST_EACH])
+{
+    uint query[MOST_EACH];
+    route_choice choice[MOST_EACH];
+    [[unroll]] for (uint n = 0; n < MOST_EACH; n++) {
+        query[n] = t.query + min(n * GROUP + lane, max(count, 1) - 1);
+        choice[n] = no_choice();
     }
-    made_prob[at] = 1.0 / choice.sum;
-    return choice.best;
+    if (fused == 0) {
+        [[unroll]] for (uint n = 0; n < MOST_EACH; n++) {
+            weights[n] = SMALL_FLOAT(prob, READOUT_PROB, t.bg * p.n + query[n]);
+            head[n] = min(WORD(chosen, READOUT_HEAD, t.bg * p.n + query[n]), p.heads - 1);
+        }
+        return;
+    }
+    if (router == ROUTER_WEIGHT) {
+        [[unroll]] for (uint n = 0; n < MOST_EACH; n++) choice[n] = choose_by_weights(t, query[n]);
+    } else {
+        for (uint h = 0; h < p.heads; h += 4) {
+            vec4 r[MOST_EACH];
+            [[unroll]] for (uint n = 0; n < MOST_EACH; n++)
+                r[n] = given_logits(logits_row(t, query[n]), h);
+            [[unroll]] for (uint n = 0; n < MOST_EACH; n++) choose(choice[n], h, r[n]);
+        }
+    }
+    [[unroll]] for (uint n = 0; n < MOST_EACH; n++) {
+        head[n] = choice[n].best;
+        weights[n] = 1.0 / choice[n].sum;
+    }
 }
 
 // Returns the number of blocks.
 uint sort_queries(readout_tile t, uint lane)
 {
     const uint count = tile_queries(t);
-    uint head[TILE / 128], place[TILE / 128];
-    for (uint h = lane; h < MOST_HEADS; h += 128) head_count[h] = 0;
-    for (uint i = lane; i < MOST_ROWS / 2; i += 128) order[i] = 0;
-    for (uint i = lane; i < MOST_ROWS / UNIT; i += 128) unit_head[i] = NO_HEAD;
+    uint head[MOST_EACH], place[MOST_EACH];
+    float weights[MOST_EACH];
+    for (uint h = lane; h < MOST_HEADS; h += GROUP) head_count[h] = 0;
+    for (uint i = lane; i < MOST_ROWS / 2; i += GROUP) order[i] = 0;
+    for (uint i = lane; i < MOST_ROWS / UNIT; i += GROUP) unit_head[i] = NO_HEAD;
+    find_heads(t, lane, count, head, weights);
     barrier();
-    [[unroll]] for (uint n = 0; n < TILE / 128; n++) {
-        const uint at = n * 128 + lane;
+    [[unroll]] for (uint n = 0; n < MOST_EACH; n++) {
+        const uint at = n * GROUP + lane;
         if (at >= count) continue;
-        head[n] = find_head(t, at);
+        made_prob[at] = weights[n];
         place[n] = atomicAdd(head_count[head[n]], 1);
     }
     barrier();
-    for (uint h = lane; h < p.heads; h += 128) {
+    for (uint h = lane; h < p.heads; h += GROUP) {
         uint start = 0;
         for (uint i = 0; i < h; i++) start += (head_count[i] + UNIT - 1) / UNIT * UNIT;
         const uint units = (head_count[h] + UNIT - 1) / UNIT;
@@ -73,8 +100,8 @@ uint sort_queries(readout_tile t, uint lane)
         if (h == p.heads - 1) row_count = start + units * UNIT;
     }
     barrier();
-    [[unroll]] for (uint n = 0; n < TILE / 128; n++) {
-        const uint at = n * 128 + lane;
+    [[unroll]] for (uint n = 0; n < MOST_EACH; n++) {
+        const uint at = n * GROUP + lane;
         if (at >= count) continue;
         const uint row = head_start[head[n]] + place[n];
         atomicOr(order[row / 2], (at + 1) << row % 2 * 16);
@@ -88,6 +115,6 @@ void zero_rest(readout_tile t, uint lane)
 {
     const uint column = t.column + (lane & 15), end = min(tile_size(), p.n - t.query);
     if (column >= p.dv4) return;
-    for (uint at = tile_queries(t) + (lane >> 4); at < end; at += 8)
+    for (uint at = tile_queries(t) + (lane >> 4); at < end; at += GROUP / 16)
         STORE(y, READOUT_Y, t.y + (t.query + at) * p.y_row + column, vec4(0));
 }

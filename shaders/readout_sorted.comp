@@ -18,6 +18,7 @@ WORDS_IN(chosen, READOUT_HEAD) // or LOGITS
 SMALL_QUADS(weight, READOUT_WEIGHT)
 TENSOR_IN(state, READOUT_S)
 
+const uint GROUP = 128, MOST_HEADS = 64;
 const uint UNIT = 8;                   // rows of an invocation
 const uint BLOCK = 8 * UNIT;           // rows
 const uint DEEP = 4;                   // quads of features of a step

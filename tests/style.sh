@@ -45,10 +45,11 @@ limit_columns()
         xargs grep -nE '^.{101}' | cut -c 1-60 | sed 's/$/...: over 100 columns/'
 }
 
-limit_modules()
+limit_modules() # of the library; those of tests alone are no part of it
 {
     local count
-    count=$(grep -cE "^ *\['[a-z0-9_]+', '[a-z0-9_]+\.comp'" shaders/meson.build)
+    count=$(sed '/^coop_check_rows/,/^]/d' shaders/meson.build |
+        grep -cE "^ *\['[a-z0-9_]+', '[a-z0-9_]+\.comp'")
     [ "$count" -ge 1 ] || echo "shaders/meson.build: no rows found"
     [ "$count" -le 40 ] || echo "shaders/meson.build: $count SPIR-V modules, at most 40"
 }

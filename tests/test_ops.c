@@ -4,6 +4,7 @@
 #include "gpu_cases.h"
 #include "ops/check.h"
 #include "ops/random.h"
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -124,6 +125,54 @@ START_TEST(lost_dispatches_are_found)
     check_without(_i < 2 ? (uint32_t)_i + 1 : forgetful.count, &report);
     ck_assert(!report.ok);
     ck_assert_msg(strstr(report.why, whys[_i]), "%s", report.why);
+}
+END_TEST
+
+/* ---- ranges of numbers ---- */
+
+static const struct {
+    double state, normaliser; /* what S and z are multiplied by */
+    float eps;
+} scales[] = {{1e18, 1, 1e-6f}, {1e-18, 1, 1e-6f}, {1e6, 1e6, 1e-6f}, {1e-30, 1e-30, FLT_MIN}};
+
+static uint32_t scale_at;
+
+static void example_of_eps(struct random *random, enum element_type type, struct op_call *call)
+{
+    op_readout.example(random, type, call);
+    call->params.readout.eps = scales[scale_at].eps;
+}
+
+/* Of each block S, then z. */
+static void scale_states(struct random *random, const struct op_call *call)
+{
+    const struct readout_params *p = &call->params.readout;
+    const struct tensor *s = &call->tensors[READOUT_S];
+    const uint64_t states = 16 * (uint64_t)p->dk4 * p->dv4, block = states + 4 * p->dk4;
+    op_readout.prepare(random, call);
+    for (uint64_t i = 0; i < s->elements; i++) {
+        bool state = i % block < states;
+        double factor = state ? scales[scale_at].state : scales[scale_at].normaliser;
+        tensor_set(s, i, tensor_get(s, i) * factor);
+    }
+}
+
+/* Readouts whose values or whose weights are vast or tiny, where halves make them. */
+START_TEST(readouts_hold_any_scale)
+{
+    struct op op = op_readout;
+    op.example = example_of_eps;
+    op.prepare = scale_states;
+    for (uint32_t i = 0; i < op.candidate_count; i++)
+        for (scale_at = 0; scale_at < ARRAY_SIZE(scales); scale_at++) {
+            struct op_check_report report = {0};
+            if (op.candidates[i].target != CLASS_NONE)
+                continue;
+            ck_assert_ok(op_check(test_device, &op, &op.candidates[i], ELEMENT_F32, test_seed(), 3,
+                                  &report));
+            ck_assert_msg(report.ok, "%s, %u: %s (error %g)", report.candidate, scale_at,
+                          report.why, report.worst);
+        }
 }
 END_TEST
 
@@ -306,6 +355,7 @@ Suite *ops_suite(void)
     tcase_add_loop_test(kernels, candidates_match_the_reference, 0, (int)op_count);
     tcase_add_test(kernels, checks_stop_when_asked_to);
     tcase_add_loop_test(kernels, lost_dispatches_are_found, 0, 3);
+    tcase_add_test(kernels, readouts_hold_any_scale);
     tcase_add_loop_test(kernels, small_ranges_are_kept_to, 0, (int)op_count);
     tcase_add_test(kernels, calls_that_nothing_runs_are_refused);
     suite_add_tcase(suite, kernels);

@@ -144,8 +144,10 @@ static const struct op_candidate candidates[] = {
      halves},
 #endif
     {"matrix_nv", SHADER_linear_coop_nv, NEED_MATRIX_NV, CLASS_TUNED, 128, {16, 16, 16, 4}, halves},
+#ifdef COOP_CHECK
     {"matrix_check", SHADER_linear_coop, NEED_NOTHING, CLASS_NONE, 128, {16, 16, 16, 4}, halves},
     {"matrix_check8", SHADER_linear_coop, NEED_NOTHING, CLASS_NONE, 64, {8, 8, 16, 2}, halves},
+#endif
     {"lane16_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 16,
      {5, 8, 2}, whole_steps},
     {"lane16_texel_odd", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 16,

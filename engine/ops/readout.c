@@ -4,23 +4,46 @@
 #include "ops/reference.h"
 #include "ops/span.h"
 
-enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP, TILE_FILL = TILE_DEEP };
+enum { TILE_ROWS, TILE_QUADS, TILE_QUERIES, TILE_DEEP, TILE_FILL = TILE_DEEP, TILE_LIST };
+#define LIST(queries, fill) ((queries) | (fill) << 16) /* TILE_LIST, of the form by matrices */
 enum { ROW_NEEDS = NEED_SHUFFLE | NEED_TEXEL | NEED_INT64 };
 enum { BLOCK_QUERIES = 32, BLOCK_QUADS = 16 }; /* of the shared memory form */
 /* Of the sorted form: heads at most, queries of a tile at least, rows of a unit and of a block. */
 enum { SORTED_HEADS = 64, SORTED_QUERIES = 128, SORTED_UNIT = 8, SORTED_ROWS = 64 };
+/* Of the form by matrices: heads and quads of features at most, rows of a block. */
+enum { MATRIX_HEADS = 16, MATRIX_DEEPEST = 16, MATRIX_ROWS = 32 };
+enum { MATRIX_WASTED = 8 }; /* quads of features with which it multiplies half by nothing */
 
 struct readout_tiles {
     uint64_t queries, rows, columns, heads; /* queries a tile; tiles of rows and of columns */
 };
 
-/* Queries of a tile of the sorted form: as many as leave `fill` tiles. */
+static bool is_lane(const struct op_candidate *candidate)
+{
+    return candidate->need & NEED_SHUFFLE;
+}
+
+static bool is_matrix(const struct op_candidate *candidate)
+{
+    return !is_lane(candidate) && candidate->tiles[TILE_LIST];
+}
+
+/* Queries of a tile at most; 0 where they are not listed by head. */
+static uint32_t most_queries(const struct op_candidate *candidate)
+{
+    return is_matrix(candidate) ? candidate->tiles[TILE_LIST] & 0xffff
+                                : candidate->tiles[TILE_QUERIES];
+}
+
+/* Queries of a tile of the sorted forms: as many as leave `fill` tiles. */
 static uint64_t sorted_queries(const struct readout_params *p,
                                const struct op_candidate *candidate)
 {
+    const uint32_t *tiles = candidate->tiles;
+    uint32_t fill = is_matrix(candidate) ? tiles[TILE_LIST] >> 16 : tiles[TILE_FILL];
     uint64_t size = SORTED_QUERIES;
-    while (size < candidate->tiles[TILE_QUERIES] &&
-           (uint64_t)p->batch * p->groups * (p->n / (2 * size)) >= candidate->tiles[TILE_FILL])
+    while (size < most_queries(candidate) &&
+           (uint64_t)p->batch * p->groups * (p->n / (2 * size)) >= fill)
         size *= 2;
     return size;
 }
@@ -29,12 +52,12 @@ static struct readout_tiles tiles_of(const struct op_call *call,
                                      const struct op_candidate *candidate)
 {
     const struct readout_params *p = &call->params.readout;
-    bool lane = candidate->need & NEED_SHUFFLE;
+    bool lane = is_lane(candidate);
     uint64_t quads = lane ? candidate->group * candidate->tiles[TILE_QUADS] : BLOCK_QUADS;
     struct readout_tiles t = {.queries = lane ? candidate->tiles[TILE_QUERIES] : BLOCK_QUERIES,
                               .columns = size_div_up(p->dv4, quads),
                               .heads = 1};
-    if (!lane && candidate->tiles[TILE_QUERIES])
+    if (!lane && most_queries(candidate))
         t.queries = sorted_queries(p, candidate);
     t.rows = size_div_up(p->n, t.queries);
     if (call->options[OPTION_ROUTING] == ROUTING_NONE)
@@ -49,13 +72,15 @@ static uint64_t readout_items(const struct op_call *call, const struct op_candid
            t.columns;
 }
 
-/* Those of the sorted form: its list, and each block's features. */
+/* Those of the sorted forms: the list, and each block's features. */
 static uint64_t sorted_iterations(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct readout_params *p = &call->params.readout;
-    uint64_t rows = candidate->tiles[TILE_QUERIES] + (uint64_t)p->heads * SORTED_UNIT;
-    uint64_t routes = candidate->tiles[TILE_QUERIES] / SORTED_QUERIES * p->heads * (p->dk4 + 1);
-    return routes + rows + size_div_up(rows, SORTED_ROWS) * (2 * (uint64_t)p->dk4 + 1);
+    uint64_t block = is_matrix(candidate) ? MATRIX_ROWS : SORTED_ROWS;
+    uint64_t unit = is_matrix(candidate) ? block : SORTED_UNIT;
+    uint64_t rows = most_queries(candidate) + (uint64_t)p->heads * unit;
+    uint64_t routes = most_queries(candidate) / SORTED_QUERIES * p->heads * (p->dk4 + 1);
+    return routes + rows + size_div_up(rows, block) * (2 * (uint64_t)p->dk4 + 1);
 }
 
 /* Of the lane and row forms: lines of q and y that lanes touch before they list a tile. */
@@ -77,8 +102,8 @@ static uint64_t readout_iterations(const struct op_call *call, const struct op_c
 {
     const struct readout_params *p = &call->params.readout;
     const uint32_t *tiles = candidate->tiles, *options = call->options, lanes = candidate->group;
-    if (!(candidate->need & NEED_SHUFFLE))
-        return tiles[TILE_QUERIES] ? sorted_iterations(call, candidate)
+    if (!is_lane(candidate))
+        return most_queries(candidate) ? sorted_iterations(call, candidate)
                                    : (uint64_t)p->heads * (p->dk4 + 2);
     uint64_t rows = size_div_up(tiles[TILE_QUERIES], lanes);
     uint64_t lists = options[OPTION_ROUTING] == ROUTING_TOP1 ? p->heads : 1;
@@ -185,6 +210,17 @@ static bool top1(const struct op_call *call, const struct op_candidate *candidat
            call->params.readout.heads <= SORTED_HEADS;
 }
 
+static bool matrix_top1(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return top1(call, candidate) && call->params.readout.heads <= MATRIX_HEADS &&
+           call->params.readout.dk4 <= MATRIX_DEEPEST;
+}
+
+static bool matrix_filled(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return matrix_top1(call, candidate) && call->params.readout.dk4 > MATRIX_WASTED;
+}
+
 static bool soft(const struct op_call *call, const struct op_candidate *candidate)
 {
     (void)candidate;
@@ -252,6 +288,14 @@ static const struct op_candidate candidates[] = {
      {4, 1, 256},
      NULL},
     {"lane4", SHADER_readout_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {4, 2, 256}, NULL},
+    {"matrix_nv", SHADER_readout_coop_nv, NEED_MATRIX_NV, CLASS_GPU, 256,
+     {16, 16, 16, 8, LIST(1024, 256)}, matrix_filled},
+#ifdef COOP_CHECK
+    {"matrix_check", SHADER_readout_coop, NEED_NOTHING, CLASS_NONE, 128,
+     {16, 16, 16, 4, LIST(512, 1)}, matrix_top1},
+    {"matrix_check8", SHADER_readout_coop, NEED_NOTHING, CLASS_NONE, 128,
+     {8, 8, 8, 8, LIST(128, 1)}, matrix_top1},
+#endif
     {"sorted", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {0, 0, 512, 256}, top1},
     /* Large tiles already where there are few queries. */
     {"sorted_check", SHADER_readout_sorted, NEED_NOTHING, CLASS_NONE, 128, {0, 0, 512, 1}, top1},
