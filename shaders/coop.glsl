@@ -57,6 +57,8 @@ shared float coop_a_all[SCOPES * M * K], coop_b_all[SCOPES * K * N];
 // Element `column` of the row of halves whose first word is `at`.
 #define COOP_HALF(from, at, column)                                                                \
     unpack_pair(from[(at) + (column) / 8][(column) / 2 % 4])[(column) % 2]
+// Elements of an invocation: which one of the matrix, and of `part`. Macros call them e_ and i_, as
+// what they are given may hold an e or i of the caller's.
 #define COOP_EACH(e, i, elements)                                                                  \
     for (uint i = 0, e = COOP_LANE; e < (elements); i++, e += COOP_LANES)
 #define COOP_LOAD_(m, from, at, row, rows, columns)                                                \
