@@ -80,13 +80,25 @@ void system_unmap(void *memory, size_t size)
     munmap(memory, size);
 }
 
-/* Without a reservation a full disk would end the program when it writes to the map. */
-int system_map_new(int descriptor, size_t size, void **memory)
+static int reserve(int descriptor, size_t size)
 {
+#ifdef HAVE_POSIX_FALLOCATE
     int error;
     do
         error = posix_fallocate(descriptor, 0, (off_t)size);
     while (error == EINTR);
+    return error;
+#else /* macOS */
+    (void)descriptor;
+    (void)size;
+    return ENOTSUP;
+#endif
+}
+
+/* Without a reservation a full disk would end the program when it writes to the map. */
+int system_map_new(int descriptor, size_t size, void **memory)
+{
+    int error = reserve(descriptor, size);
     bool none = error == EINVAL || error == ENOTSUP || error == EOPNOTSUPP;
     if (error && !none)
         return error;
