@@ -17,8 +17,7 @@ const uint VALUES = 128 / ROWS;  // rows of v at a time: all or half
 const uint Q_PITCH = QUERIES / 4 + 1, K_PITCH = KEYS / 4 + 1;
 const uint K_TILE = FEATURES * 4 * Q_PITCH; // where k begins
 const uint PARTS = 128 / QUERIES;           // invocations of a query's exponentials
-const uint PART = KEYS / PARTS / 4;         // quads of keys
-const uint OWN = ROWS / 2;                  // keys of an invocation's scores
+const uint PART = KEYS / PARTS / 4, OWN = ROWS / 2; // quads of keys; keys of one's scores
 shared vec4 tile[16 * VALUES];          // features of q, then of k, transposed; then rows of v
 shared vec4 weights[QUERIES * K_PITCH]; // scores, then their exponentials, by query
 shared float row_max[QUERIES], row_sum[QUERIES], row_scale[QUERIES];
@@ -70,7 +69,7 @@ void exponentials(uint lane)
 {
     const uint row = lane / PARTS, first = row * K_PITCH + lane % PARTS * PART, at = row * PARTS;
     vec4 scores[PART];
-    float top = row_max[row], sum = 0;
+    float top = row_max[row], sum = 0, pair;
     [[unroll]] for (uint j = 0; j < PART; j++) {
         scores[j] = weights[first + j];
         top = max(top, highest(scores[j]));
@@ -82,13 +81,14 @@ void exponentials(uint lane)
     [[unroll]] for (uint j = 0; j < PART; j++) {
         const vec4 e = mix(vec4(0), exp(scores[j] - top), greaterThan(scores[j], vec4(NEVER)));
         weights[first + j] = e;
-        sum += e.x + e.y + e.z + e.w;
+        pair = (j % 2 == 0 ? 0 : pair) + (e.x + e.y + e.z + e.w);
+        if (j % 2 == 1) sum += pair; // by pairs, so that ROWS changes no bit
     }
     parts[lane] = sum;
     barrier();
     if (lane % PARTS != 0) return;
     row_scale[row] = exp(row_max[row] - top);
-    [[unroll]] for (uint i = 1; i < PARTS; i++) sum += parts[at + i];
+    sum = parts[at] + parts[at + 1] + (PARTS == 4 ? parts[at + 2] + parts[at + PARTS - 1] : 0);
     row_sum[row] = row_sum[row] * row_scale[row] + sum;
     row_max[row] = top;
 }

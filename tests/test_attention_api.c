@@ -269,6 +269,32 @@ START_TEST(forced_kernels_agree)
 }
 END_TEST
 
+/* Which tile runs depends on a call's size, and so on the slices that a batch is run in. */
+START_TEST(softmax_tiles_give_the_same)
+{
+    static const char *const tiles[] = {"tile", "tile_rows8_check"};
+    struct random random = random_seed(test_seed() + 12);
+    for (uint32_t i = 0; i < 6; i++) {
+        struct attention_case c;
+        struct attention_result results[ARRAY_SIZE(tiles)];
+        attention_case_random(&c, &random, i % 2 ? "bigbird" : "softmax");
+        for (uint32_t j = 0; j < ARRAY_SIZE(tiles); j++) {
+            attention_result_init(&results[j], &c);
+            adamra_context_force(attention_context(), tiles[j]);
+            attention_case_run(attention_context(), &c, i < 4 ? ADAMRA_F32 : ADAMRA_F16,
+                               &results[j], NULL);
+        }
+        adamra_context_force(attention_context(), NULL);
+        ck_assert_msg(
+            !memcmp(results[0].y, results[1].y, attention_case_outputs(&c) * sizeof(float)),
+            "%s: two tiles, other bits", c.name);
+        for (uint32_t j = 0; j < ARRAY_SIZE(tiles); j++)
+            attention_result_finish(&results[j]);
+        attention_case_finish(&c);
+    }
+}
+END_TEST
+
 /* By a driver that ends loops early. */
 START_TEST(segments_longer_than_loops_are_refused)
 {
@@ -308,6 +334,7 @@ Suite *attention_api_suite(void)
     tcase_add_test(runs, scratch_does_not_grow_with_length);
     tcase_add_test(runs, timing_counts_as_the_specification);
     tcase_add_test(runs, forced_kernels_agree);
+    tcase_add_test(runs, softmax_tiles_give_the_same);
     tcase_add_test(runs, segments_longer_than_loops_are_refused);
     tcase_add_test(runs, no_validation_errors);
     suite_add_tcase(suite, runs);
