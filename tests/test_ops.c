@@ -4,6 +4,7 @@
 #include "gpu_cases.h"
 #include "ops/check.h"
 #include "ops/random.h"
+#include "ops/tune.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -18,15 +19,6 @@ static const struct op_candidate *reported(const struct op_check_report *report)
     while (strcmp(candidate->name, report->candidate) != 0)
         candidate++;
     return candidate;
-}
-
-/* Whether the next row is the same kernel without a bound on calls, which are larger than most that
- * are drawn: that row is checked by all cases. */
-static bool has_stand_in(const struct op_check_report *report)
-{
-    const struct op_candidate *candidate = reported(report), *next = candidate + 1;
-    return candidate->accepts && next->target == CLASS_NONE && !next->accepts &&
-           next->shader == candidate->shader;
 }
 
 /* Whether the device may lack what a candidate needs. One that needs nothing, no more buffers than
@@ -50,7 +42,7 @@ static void check_report(void *user, const struct op_check_report *report)
     ck_assert_msg(report->ok, "%s.%s on %s: %s (error %g)", report->op, report->candidate, type,
                   report->why, report->worst);
     ck_assert_msg(report->cases == CASES || (report->cases == 0 && may_be_refused(report)) ||
-                      has_stand_in(report),
+                      op_stand_in(op_find(report->op), reported(report)),
                   "%s.%s on %s: %u cases of %d", report->op, report->candidate, type, report->cases,
                   CASES);
     *checked += report->cases > 0;
@@ -244,6 +236,50 @@ START_TEST(calls_that_nothing_runs_are_refused)
 }
 END_TEST
 
+/* Kernels of large calls, when they are measured. */
+static bool is_large(const struct op_call *call, const struct op_candidate *candidate)
+{
+    (void)candidate;
+    return call->params.norm.rows > SHAPE_ROWS;
+}
+
+/* Half of the rows are not done by "large" and what stands in for it. */
+static uint64_t half_of_large(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return op_norm.items(call, candidate) / (strncmp(candidate->name, "large", 5) ? 1 : 2);
+}
+
+static void keep_report(void *user, const struct op_tune_report *report)
+{
+    ((struct op_tune_report *)user)[report->outcome == OP_TUNE_WRONG] = *report;
+}
+
+/* They are the usual ones there, and compared though no call that large is drawn. */
+START_TEST(kernels_of_large_calls_take_part)
+{
+    static const struct op_candidate rows[] = {
+        {.name = "large", .shader = SHADER_norm, .group = 64, .tiles = {64, 1}, is_large},
+        {"large_check", SHADER_norm, NEED_NOTHING, CLASS_NONE, 64, {64, 1}, NULL},
+        {.name = "whole", .shader = SHADER_norm, .group = 64, .tiles = {64, 1}},
+        {.name = "same", .shader = SHADER_norm, .group = 64, .tiles = {64, 1}},
+    };
+    struct op_tune_report reports[2] = {{.rows = 0}};
+    const struct op_tune_params to = {.report = keep_report, .user = reports};
+    struct op_tuning tuning = {.device = test_device, .params = &to, .end_ms = 1e300};
+    struct op_choices choices = {{CHOICE_NONE}};
+    struct op op = op_norm;
+    op.candidates = rows, op.candidate_count = ARRAY_SIZE(rows), op.items = half_of_large;
+    struct op_shape shape = op_shapes[0];
+    for (uint32_t i = 1; shape.op != &op_norm; i++)
+        shape = op_shapes[i];
+    shape.op = &op;
+    ck_assert_ok(op_tune_shape(&tuning, &shape, &choices));
+    bool large = reports[0].rows > SHAPE_ROWS;
+    ck_assert_str_eq(reports[0].usual->name, large ? "large" : "whole");
+    ck_assert_ptr_eq(reports[1].best, large ? &rows[0] : NULL);
+}
+END_TEST
+
 /* ---- choice, on devices that are made up ---- */
 
 static bool accepts_few_rows(const struct op_call *call, const struct op_candidate *candidate)
@@ -356,6 +392,7 @@ Suite *ops_suite(void)
     tcase_add_test(kernels, checks_stop_when_asked_to);
     tcase_add_loop_test(kernels, lost_dispatches_are_found, 0, 3);
     tcase_add_test(kernels, readouts_hold_any_scale);
+    tcase_add_test(kernels, kernels_of_large_calls_take_part);
     tcase_add_loop_test(kernels, small_ranges_are_kept_to, 0, (int)op_count);
     tcase_add_test(kernels, calls_that_nothing_runs_are_refused);
     suite_add_tcase(suite, kernels);

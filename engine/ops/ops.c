@@ -185,6 +185,14 @@ const struct op_candidate *op_usual(const struct gpu_device *device, const struc
     return first ? first : last;
 }
 
+const struct op_candidate *op_stand_in(const struct op *op, const struct op_candidate *candidate)
+{
+    const struct op_candidate *next = candidate + 1;
+    bool same = next < op->candidates + op->candidate_count && candidate->accepts &&
+                next->target == CLASS_NONE && !next->accepts && next->shader == candidate->shader;
+    return same ? next : NULL;
+}
+
 status op_refuse(struct gpu_device *device, const struct op_call *call)
 {
     const struct op_candidate *candidates = call->op->candidates;

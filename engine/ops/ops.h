@@ -146,6 +146,9 @@ extern const struct op op_linear, op_norm, op_embed, op_pool, op_state, op_reduc
     op_readout, op_softmax, op_merge, op_repack;
 extern const struct op *const op_list[];
 extern const uint32_t op_count;
+/* The row after a candidate that is the same kernel for calls of any size, where its own are larger
+ * than those that are drawn; or NULL. */
+const struct op_candidate *op_stand_in(const struct op *op, const struct op_candidate *candidate);
 const struct op *op_find(const char *name); /* NULL when there is none */
 
 /* Whether the device has all that the candidate needs for this call. */

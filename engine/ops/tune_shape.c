@@ -134,6 +134,18 @@ static status run_usual(const struct contest *contest, double *fits)
     return result;
 }
 
+/* Who takes part; found again when the size is chosen, as some are for large calls. */
+static void find_contenders(struct contest *contest)
+{
+    const struct op *op = contest->shape->op;
+    contest->count = 0;
+    assert(op->candidate_count <= MOST);
+    for (uint32_t i = 0; i < op->candidate_count; i++)
+        if (op->candidates[i].target != CLASS_NONE &&
+            op_satisfies(contest->tuning->device, &contest->bench.call, &op->candidates[i]))
+            contest->contenders[contest->count++].candidate = &op->candidates[i];
+}
+
 /* Rows first, from the fewest on; then, on fast devices, several calls a run. */
 static status choose_size(struct contest *contest)
 {
@@ -145,8 +157,11 @@ static status choose_size(struct contest *contest)
     double rows = fmax(SHAPE_ROWS, fmin(SHAPE_ROWS * fits, contest->shape->rows));
     bench_finish(&contest->bench);
     result = bench_init(contest->tuning, contest->shape, (uint32_t)rows, &contest->bench);
-    if (!result)
+    if (!result) {
+        contest->usual = op_usual(contest->tuning->device, &contest->bench.call);
+        find_contenders(contest);
         result = run_usual(contest, &fits);
+    }
     contest->times = (uint32_t)fmax(1, fmin(MOST_TIMES, fits));
     return result;
 }
@@ -167,26 +182,20 @@ static void report(const struct contest *contest, enum op_tune_outcome outcome,
     contest->tuning->params->report(contest->tuning->params->user, &report);
 }
 
-static void find_contenders(struct contest *contest)
-{
-    const struct op *op = contest->shape->op;
-    assert(op->candidate_count <= MOST);
-    for (uint32_t i = 0; i < op->candidate_count; i++)
-        if (op->candidates[i].target != CLASS_NONE &&
-            op_satisfies(contest->tuning->device, &contest->bench.call, &op->candidates[i]))
-            contest->contenders[contest->count++].candidate = &op->candidates[i];
-}
-
-/* Compares a candidate with the reference, by the pipeline that is to be timed. */
+/* Compares a candidate with the reference, by the pipeline that is to be timed. One for which no
+ * call could be drawn is out, unless it is what runs anyway. */
 static status check(struct contest *contest, struct contender *contender)
 {
-    struct op_check_report found;
-    status result =
-        op_check_like(contest->tuning->device, &contest->bench.call, contender->candidate,
-                      contest->tuning->params->type, 1, CASES, &found);
+    const struct op_candidate *checked[] = {contender->candidate,
+                                            op_stand_in(contest->shape->op, contender->candidate)};
+    struct op_check_report found = {0};
+    status result = STATUS_OK;
+    for (uint32_t i = 0; i < 2 && checked[i] && !found.cases && !result; i++)
+        result = op_check_like(contest->tuning->device, &contest->bench.call, checked[i],
+                               contest->tuning->params->type, 1, CASES, &found);
     if (!result && !found.ok)
         report(contest, OP_TUNE_WRONG, NULL, contender, found.why);
-    contender->out = !found.ok;
+    contender->out = !found.ok || (!found.cases && contender->candidate != contest->usual);
     return result;
 }
 
