@@ -5,8 +5,9 @@
 // operands because the quotient is written as
 //   y_i = prob_i * sum over features f of w_f (S_h[f] / z_h[f]),
 //   w_f = phi(q_i)[f] z_h[f] / (phi(q_i)^T z_h + eps):
-// weights are 1 at most, and what they weigh are means of values. Both are scaled by powers of two
-// and taken as sums of two halves, 22 bits; of their four products the least is left out.
+// weights are 1 at most, and what they weigh are means of values. Both are scaled by powers of two,
+// means each column by its own, and taken as sums of two halves, 22 bits; of their four products the
+// least is left out.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "readout.glsl"
@@ -33,7 +34,7 @@ shared float parts[GROUP]; // of phi(q)^T z: SHARE of each row
 #include "readout_halves.glsl"
 
 // The rows of block b, whose sums `back` takes back to what they would be without scales.
-void store_rows(readout_tile t, uint b, uint lane, float back)
+void store_rows(readout_tile t, uint b, uint lane, vec4 back)
 {
     const uint column = t.column + lane % 16;
     [[unroll]] for (uint i = 0; i < BLOCK * 16 / GROUP; i++) {
@@ -51,11 +52,11 @@ void main()
     const readout_tile t = readout_locate(item, tile_size(), 16);
     const uint lane = gl_LocalInvocationIndex;
     const uint across = COOP_SCOPE % ACROSS, down = COOP_SCOPE / ACROSS * DOWN * M;
-    if (lane == 0) largest = 0;
+    if (lane < 64) largest[lane] = 0;
     const uint blocks = sort_queries(t, lane);
     zero_rest(t, lane);
     uint head = NO_HEAD;
-    float back = 0;
+    vec4 back = vec4(0);
     COOP_B high[64 / K], low[64 / K]; // the head's quotients, N columns of them
     uvec4 ahead[OWN];
     if (blocks > 0) load_row(t, 0, lane, ahead);
@@ -66,7 +67,8 @@ void main()
         multiply_row(t, h, lane, ahead, product);
         barrier();
         if (h != head) {
-            back = scale_quotients(quotients);
+            scale_quotients(lane, quotients);
+            back = scale_back(lane % 16);
             [[unroll]] for (uint f = 0; f < 64; f += BLOCK) {
                 keep_quotients(lane, f, quotients);
                 barrier();
@@ -77,7 +79,7 @@ void main()
                 }
                 barrier();
             }
-            if (lane == 0) largest = 0;
+            if (lane < 64) largest[lane] = 0;
             head = h;
         }
         keep_weights(lane, product);

@@ -1,6 +1,7 @@
 // What readout_coop makes matrices of: weights of queries and quotients S / z of a head, as sums of
 // two halves.
-shared uint largest; // of a head's quotients that are finite, as bits; 0 between heads
+// Of each column of a head's quotients, of those that are finite, as bits; 0 between heads.
+shared uint largest[64];
 
 // The places of a number that a half holds. Not what a half unpacks to: compilers take that for the
 // number itself.
@@ -69,27 +70,36 @@ vec4 quotient(uint at, uint f, uint column)
 void load_quotients(readout_tile t, uint h, uint lane, out vec4 quotients[EACH])
 {
     const uint at = t.state + h * block_quads();
-    float most = 0;
+    const vec4 infinite = vec4(uintBitsToFloat(0x7f800000));
+    vec4 most[2] = vec4[2](vec4(0), vec4(0)); // of the two quads of columns
     [[unroll]] for (uint i = 0; i < EACH; i++)
         quotients[i] = quotient(at, lane / 8 + i / 2 * (GROUP / 8),
                                 t.column + lane % 8 * 2 + i % 2);
-    [[unroll]] for (uint i = 0; i < EACH; i++)
-        [[unroll]] for (uint e = 0; e < 4; e++) {
-            const float x = abs(quotients[i][e]);
-            if (x < uintBitsToFloat(0x7f800000)) most = max(most, x);
-        }
-    atomicMax(largest, floatBitsToUint(most));
+    [[unroll]] for (uint i = 0; i < EACH; i++) {
+        const vec4 x = abs(quotients[i]);
+        most[i % 2] = max(most[i % 2], mix(vec4(0), x, lessThan(x, infinite)));
+    }
+    [[unroll]] for (uint e = 0; e < 8; e++)
+        atomicMax(largest[lane % 8 * 8 + e], floatBitsToUint(most[e / 4][e % 4]));
 }
 
-// Divides quotients by the power of two that brings the head's below 2^14. Returns what takes
-// products back: that power, times 2^-15 for the weights.
-float scale_quotients(inout vec4 quotients[EACH])
+// Of the largest in each column of a quad.
+uvec4 exponents(uint quad)
 {
-    const uint exponent = clamp(largest >> 23, 30, 254);
-    const float scale = uintBitsToFloat(267 - exponent << 23);
-    [[unroll]] for (uint i = 0; i < EACH; i++) quotients[i] *= scale;
-    return uintBitsToFloat(exponent - 28 << 23);
+    const uint at = quad * 4;
+    const uvec4 most = uvec4(largest[at], largest[at + 1], largest[at + 2], largest[at + 3]);
+    return clamp(most >> 23, 30, 254);
 }
+
+// Divides quotients by the powers of two that bring their columns below 2^14.
+void scale_quotients(uint lane, inout vec4 quotients[EACH])
+{
+    [[unroll]] for (uint i = 0; i < EACH; i++)
+        quotients[i] *= uintBitsToFloat(267 - exponents(lane % 8 * 2 + i % 2) << 23);
+}
+
+// What takes the products of a quad of columns back: those powers, times 2^-15 for the weights.
+vec4 scale_back(uint quad) { return uintBitsToFloat(exponents(quad) - 28 << 23); }
 
 // Those of features f to f + BLOCK - 1 into the tile.
 void keep_quotients(uint lane, uint f, vec4 quotients[EACH])

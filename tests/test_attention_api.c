@@ -3,6 +3,7 @@
 #include "context.h"
 #include "ops/ops.h"
 #include "suites.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -269,6 +270,50 @@ START_TEST(forced_kernels_agree)
 }
 END_TEST
 
+/* Norms of each column of y, and of differences. */
+static double column_error(const struct attention_case *c, const float *y, const float *other,
+                           uint32_t column)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = column; i < attention_case_outputs(c); i += c->params.value_width) {
+        difference += ((double)y[i] - other[i]) * ((double)y[i] - other[i]);
+        norm += (double)y[i] * y[i];
+    }
+    return sqrt(difference / norm);
+}
+
+/* Matrices of halves keep the numbers of a column beside another one that is 10^12 times as large. */
+START_TEST(columns_keep_their_precision)
+{
+    static const char *const kernels[] = {"sorted_check", "matrix_check", "matrix_check8",
+                                          "matrix_nv"};
+    struct random random = random_seed(test_seed() + 13);
+    struct attention_case c = {.name = "columns", .rates = {1, 3}};
+    struct attention_result results[ARRAY_SIZE(kernels)];
+    c.params = (adamra_attention_params){.batch = 1,
+                                         .groups = 1,
+                                         .queries = 90,
+                                         .keys = 90,
+                                         .key_width = 40,
+                                         .value_width = 10,
+                                         .heads = 2};
+    attention_case_draw(&c, &random, false);
+    for (size_t i = 0; i < attention_case_values(&c); i++)
+        c.v[i] *= i % c.params.value_width % 3 ? 1 : 1e12f;
+    for (uint32_t j = 0; j < ARRAY_SIZE(kernels); j++) {
+        attention_result_init(&results[j], &c);
+        adamra_context_force(attention_context(), kernels[j]);
+        attention_case_run(attention_context(), &c, ADAMRA_F32, &results[j], NULL);
+        for (uint32_t column = 0; column < c.params.value_width; column++)
+            ck_assert_double_le(column_error(&c, results[0].y, results[j].y, column), 1e-5);
+    }
+    adamra_context_force(attention_context(), NULL);
+    for (uint32_t j = 0; j < ARRAY_SIZE(kernels); j++)
+        attention_result_finish(&results[j]);
+    attention_case_finish(&c);
+}
+END_TEST
+
 /* Which tile runs depends on a call's size, and so on the slices that a batch is run in. */
 START_TEST(softmax_tiles_give_the_same)
 {
@@ -334,6 +379,7 @@ Suite *attention_api_suite(void)
     tcase_add_test(runs, scratch_does_not_grow_with_length);
     tcase_add_test(runs, timing_counts_as_the_specification);
     tcase_add_test(runs, forced_kernels_agree);
+    tcase_add_test(runs, columns_keep_their_precision);
     tcase_add_test(runs, softmax_tiles_give_the_same);
     tcase_add_test(runs, segments_longer_than_loops_are_refused);
     tcase_add_test(runs, no_validation_errors);
