@@ -5,9 +5,9 @@
 #include "ops/span.h"
 
 enum { TILE_ROWS, TILE_QUADS, TILE_STEP, TILE_VARIABLE };
-enum { BLOCK_ROWS = 64, BLOCK_QUADS = 16 }; /* of the shared memory form */
-enum { SUBGROUP_ROWS = 32 };                /* of the form by matrices, of 16 quads too */
-enum { ROW_DEEPEST = 28 };                  /* quads of k that the row form holds */
+enum { BLOCK_ROWS = 64, BLOCK_QUADS = 16, BLOCK_STEP = 4 }; /* of the shared memory form */
+enum { SUBGROUP_ROWS = 32, MATRIX_STEP = 8 }; /* of the form by matrices, of 16 quads too */
+enum { ROW_DEEPEST = 28 };                    /* quads of k that the row form holds */
 enum { PAIR_NEEDS = NEED_SHUFFLE | NEED_TEXEL | NEED_INT64 };
 
 static bool is_row(const struct op_candidate *candidate)
@@ -46,6 +46,16 @@ static uint64_t linear_items(const struct op_call *call, const struct op_candida
 {
     return size_div_up(call->params.linear.rows, tile_rows(candidate)) *
            column_tiles(call, candidate);
+}
+
+/* Through k; of the row form through rows, and the lines that lanes touch. */
+static uint64_t linear_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const uint32_t *tiles = candidate->tiles;
+    if (is_row(candidate))
+        return tiles[TILE_ROWS] * (2 + (uint64_t)tiles[TILE_QUADS]);
+    uint64_t step = is_matrix(candidate) ? MATRIX_STEP : BLOCK_STEP;
+    return size_div_up(call->params.linear.k4, is_lane(candidate) ? tiles[TILE_STEP] : step);
 }
 
 static void linear_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -183,6 +193,7 @@ const struct op op_linear = {
     .reference = linear_reference,
     .items = linear_items,
     .span = linear_span,
+    .iterations = linear_iterations,
     .cost = linear_cost,
     .example = linear_example,
     .shape_class = linear_class,

@@ -51,6 +51,12 @@ static uint64_t merge_items(const struct op_call *call, const struct op_candidat
     return size_div_up(merge_rows(call), candidate->group);
 }
 
+static uint64_t merge_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    (void)candidate;
+    return call->params.merge.dv4;
+}
+
 static void merge_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
                        uint64_t end_item, uint64_t *begin, uint64_t *end)
 {
@@ -138,6 +144,7 @@ const struct op op_merge = {
     .reference = merge_reference,
     .items = merge_items,
     .span = merge_span,
+    .iterations = merge_iterations,
     .cost = merge_cost,
     .example = merge_example,
     .prepare = merge_prepare,

@@ -3,7 +3,7 @@
 #include "ops/example.h"
 #include <math.h>
 
-enum { TILE_LANES }; /* invocations that share a row; then how many quads each loads at once */
+enum { TILE_LANES, TILE_STEP }; /* invocations that share a row; quads each loads at once */
 
 static void norm_row(const struct op_call *call, uint64_t row)
 {
@@ -45,6 +45,15 @@ static uint64_t rows_per_item(const struct op_candidate *candidate)
 static uint64_t norm_items(const struct op_call *call, const struct op_candidate *candidate)
 {
     return size_div_up(call->params.norm.rows, rows_per_item(candidate));
+}
+
+/* Twice through a row for its moments, once more to store it; halvings of sums that lanes share. */
+static uint64_t norm_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    uint64_t lanes = candidate->tiles[TILE_LANES], step = candidate->tiles[TILE_STEP];
+    uint64_t quads = size_div_up(call->params.norm.columns, 4);
+    uint64_t last = call->options[OPTION_MOMENTS] ? 0 : size_div_up(quads, lanes);
+    return 2 * (size_div_up(quads, lanes * step) + lanes) + last;
 }
 
 static void norm_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -119,6 +128,7 @@ const struct op op_norm = {
     .reference = norm_reference,
     .items = norm_items,
     .span = norm_span,
+    .iterations = norm_iterations,
     .cost = norm_cost,
     .example = norm_example,
     .shape_class = norm_class,

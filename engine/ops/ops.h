@@ -118,7 +118,7 @@ struct op {
      * tensor, which must then fit one binding each. */
     gpu_span_fn span;
     /* Iterations of all loops of one invocation together, at most (limits.loop_iterations); NULL:
-     * widths and the number of heads alone bound them. */
+     * a few hundred, whatever the call. */
     uint64_t (*iterations)(const struct op_call *call, const struct op_candidate *candidate);
     /* Operations (multiply and add are two) and bytes that must move, for profiles. Of memory it
      * may read constants' (graph.h). */

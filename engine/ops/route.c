@@ -219,6 +219,17 @@ static void route_prepare(struct random *random, const struct op_call *call)
     reference_ties(random, &call->tensors[ROUTE_LOGITS], call->params.route.heads);
 }
 
+/* Through heads, four at a time, and for each four through features: for the largest and, where all
+ * are stored, once more. */
+static uint64_t route_iterations(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct route_params *p = &call->params.route;
+    uint64_t step = candidate->need & NEED_SHUFFLE ? candidate->group / 4 : 1;
+    uint64_t logits = call->options[OPTION_ROUTER] == ROUTER_WEIGHT ? size_div_up(p->dk4, step) : 0;
+    uint64_t times = call->options[OPTION_ROUTING] == ROUTING_TOP1 ? 1 : 2;
+    return times * size_div_up(p->heads, 4) * (1 + logits);
+}
+
 static bool computes_logits(const struct op_call *call, const struct op_candidate *candidate)
 {
     (void)candidate;
@@ -255,6 +266,7 @@ const struct op op_route = {
     .span = route_span,
     .cost = route_cost,
     .example = route_example,
+    .iterations = route_iterations,
     .prepare = route_prepare,
     .margin = route_margin,
     .shape_class = route_class,
