@@ -5,9 +5,9 @@
 // operands because the quotient is written as
 //   y_i = prob_i * sum over features f of w_f (S_h[f] / z_h[f]),
 //   w_f = phi(q_i)[f] z_h[f] / (phi(q_i)^T z_h + eps):
-// weights are 1 at most, and what they weigh are means of values. Both are scaled by powers of two,
-// means each column by its own, and taken as sums of two halves, 22 bits; of their four products the
-// least is left out.
+// weights are 1 at most, and what they weigh are means of values. Both are scaled by powers of two
+// (means, each column by its own) and taken as sums of two halves, 22 bits; of their four products
+// the least is left out.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "readout.glsl"
@@ -16,7 +16,7 @@ layout(local_size_x_id = ID_GROUP) in;
 layout(constant_id = ID_GROUP) const uint GROUP = 256;
 #include "coop.glsl"
 // Queries of a tile at most, and tiles that a device should have.
-layout(constant_id = ID_TILE + 4) const uint QUERIES = 512 | 256 << 16;
+layout(constant_id = ID_TILE + 4) const uint QUERIES = 256 | 256 << 16;
 const uint TILE = QUERIES % 65536, FILL = QUERIES / 65536;
 TENSOR_IN(q, READOUT_Q)
 WORDS_IN(chosen, READOUT_HEAD) // or LOGITS

@@ -282,7 +282,7 @@ static double column_error(const struct attention_case *c, const float *y, const
     return sqrt(difference / norm);
 }
 
-/* Matrices of halves keep the numbers of a column beside another one that is 10^12 times as large. */
+/* Matrices of halves keep a column's numbers beside another one that is 10^12 times as large. */
 START_TEST(columns_keep_their_precision)
 {
     static const char *const kernels[] = {"sorted_check", "matrix_check", "matrix_check8",
