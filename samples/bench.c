@@ -145,6 +145,19 @@ static status show_nothing(struct cli *cli, const struct bench_options *options,
     return options->format == FORMAT_MD ? STATUS_OK : print_results(cli, options, results);
 }
 
+/* A script is not to take wrong numbers for figures. */
+static status judge_rows(struct cli *cli, const struct bench_results *results)
+{
+    size_t wrong = 0;
+    for (size_t i = 0; i < results->row_count; i++) {
+        wrong += results->rows[i].status == ROW_WRONG;
+    }
+    return wrong == 0 ? STATUS_OK
+                      : fail(&cli->log, STATUS_DRIVER,
+                             "bench: %zu of %zu rows differ from the reference", wrong,
+                             results->row_count);
+}
+
 static status measure_and_show(struct cli *cli, const struct bench_options *options,
                                const struct others *others)
 {
@@ -164,6 +177,7 @@ static status measure_and_show(struct cli *cli, const struct bench_options *opti
         status shown = show(cli, options, results, others);
         result = result ? result : shown;
     }
+    result = result ? result : judge_rows(cli, &run.results);
     bench_run_finish(&run);
     return result;
 }
