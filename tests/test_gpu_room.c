@@ -212,6 +212,33 @@ START_TEST(empty_blocks_are_given_back)
 }
 END_TEST
 
+static PFN_vkMapMemory map;
+static uint32_t unmapped; /* a type */
+
+static VKAPI_ATTR VkResult VKAPI_CALL map_some(VkDevice device, VkDeviceMemory memory,
+                                               VkDeviceSize offset, VkDeviceSize size,
+                                               VkMemoryMapFlags flags, void **out)
+{
+    return last_type == unmapped ? VK_ERROR_MEMORY_MAP_FAILED
+                                 : map(device, memory, offset, size, flags, out);
+}
+
+/* A process of 32 bits runs out of addresses before the device runs out of memory. */
+START_TEST(memory_that_cannot_be_mapped_is_left)
+{
+    const uint64_t before = blocks_bytes();
+    struct gpu_buffer *buffer;
+    map = test_device->vk.vkMapMemory;
+    test_device->vk.vkMapMemory = map_some;
+    unmapped = gpu_memory_type(test_device, UINT32_MAX, GPU_MEMORY_UPLOAD);
+    ck_assert_ok(gpu_buffer_create(test_device, ALONE, GPU_MEMORY_UPLOAD, &buffer));
+    ck_assert_uint_ne(last_type, unmapped);
+    ck_assert_ptr_nonnull(buffer->mapped);
+    ck_assert_uint_eq(blocks_bytes(), before + ALONE);
+    gpu_buffer_destroy(buffer);
+}
+END_TEST
+
 Suite *gpu_room_suite(void)
 {
     Suite *suite = suite_create("gpu_room");
@@ -225,6 +252,7 @@ Suite *gpu_room_suite(void)
     tcase_add_test(tests, host_reads_unified_memory_through_its_caches);
     tcase_add_test(tests, no_more_is_asked_for_than_needed);
     tcase_add_test(tests, empty_blocks_are_given_back);
+    tcase_add_test(tests, memory_that_cannot_be_mapped_is_left);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -157,13 +157,14 @@ static VkResult allocate(struct gpu_device *device, uint32_t type, uint64_t size
     return device->vk.vkAllocateMemory(device->handle, &info, NULL, out);
 }
 
-/* A block of the memory that was allocated, which is freed on failure. */
+/* A block of the memory that was allocated, which is freed on failure. *out NULL: addresses of the
+ * host do not suffice to map it, as those of 32 bit processes; other memory may do. */
 static status create_block(struct gpu_device *device, uint32_t type, uint64_t size,
                            VkDeviceMemory handle, struct gpu_block **out)
 {
     struct gpu_memory *memory = device->memory;
     const VkMemoryType *properties = &memory->properties.memoryTypes[type];
-    status result = STATUS_OK;
+    VkResult vk = VK_SUCCESS;
     struct gpu_block *block = calloc(1, sizeof(*block));
     struct free_range *whole = malloc(sizeof(*whole));
     if (!block || !whole) {
@@ -177,16 +178,19 @@ static status create_block(struct gpu_device *device, uint32_t type, uint64_t si
     block->coherent = properties->propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     memory->heap_used[properties->heapIndex] += size;
     if (properties->propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
-        GPU_TRY(device, result,
-                device->vk.vkMapMemory(device->handle, block->handle, 0, VK_WHOLE_SIZE, 0,
-                                       (void **)&block->mapped));
+        vk = device->vk.vkMapMemory(device->handle, block->handle, 0, VK_WHOLE_SIZE, 0,
+                                    (void **)&block->mapped);
+    if (vk < 0) {
+        *out = NULL;
+        destroy_block(device, block);
+        return vk == VK_ERROR_MEMORY_MAP_FAILED
+                   ? STATUS_OK
+                   : gpu_vk_fail(device, vk, "vkMapMemory", __FILE__, __LINE__);
+    }
     block->next = memory->blocks;
     memory->blocks = block;
     *out = block;
     return STATUS_OK;
-error:
-    destroy_block(device, block);
-    return result;
 }
 
 /* ---- how much may be taken ---- */
@@ -335,7 +339,8 @@ static status make_range(struct gpu_device *device, uint32_t type, uint64_t size
         bytes = size;
     VkResult vk = allocate(device, type, bytes, &handle);
     /* Drivers without a budget do not say beforehand what others use. */
-    if (vk == VK_ERROR_OUT_OF_DEVICE_MEMORY && (trim_blocks(device, 0) || bytes > size)) {
+    bool full = vk == VK_ERROR_OUT_OF_DEVICE_MEMORY || vk == VK_ERROR_OUT_OF_HOST_MEMORY;
+    if (full && (trim_blocks(device, 0) || bytes > size)) {
         bytes = size;
         vk = allocate(device, type, bytes, &handle);
     }
@@ -346,7 +351,7 @@ static status make_range(struct gpu_device *device, uint32_t type, uint64_t size
     if (vk < 0)
         return gpu_vk_fail(device, vk, "vkAllocateMemory", __FILE__, __LINE__);
     status result = create_block(device, type, bytes, handle, &out->block);
-    if (!result)
+    if (out->block)
         take_range(out->block, size, alignment, &out->offset);
     return result;
 }

@@ -8,7 +8,7 @@
 
 enum gpu_memory_kind {
     GPU_MEMORY_DEVICE,   /* device local; mapped too where memory is unified */
-    GPU_MEMORY_UPLOAD,   /* host visible, coherent or flushed by gpu_write; mapped */
+    GPU_MEMORY_UPLOAD,   /* host visible, coherent, or flushed by gpu_buffer_write; mapped */
     GPU_MEMORY_READBACK, /* host visible, cached where possible; mapped */
 };
 
@@ -24,7 +24,7 @@ struct gpu_buffer {
     bool copies;   /* made with both transfer usages, likewise */
     bool borrowed; /* the Vulkan buffer is the caller's */
     bool foreign;  /* its bytes are others' between command buffers: VK_QUEUE_FAMILY_FOREIGN_EXT */
-    void *block;   /* memory.c's */
+    void *block;   /* blocks.c's */
     uint64_t block_offset, block_size;
     VkDeviceMemory memory;
 };
