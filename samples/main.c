@@ -60,6 +60,7 @@ static atomic_int listening = LISTENING;
 /* The target is written while there is no function, so that the handler sees both or none. */
 static void *cancel_target;
 static void (*_Atomic cancel_function)(void *target);
+static atomic_int cancelling; /* handlers, which may run on other threads, that may call it */
 
 /* Input may never come. */
 static atomic_bool reading;
@@ -74,15 +75,19 @@ static void note_interrupt(int signal)
     if (atomic_load(&reading)) {
         platform_leave(INTERRUPTED_LINE, EXIT_INTERRUPTED);
     }
+    atomic_fetch_add(&cancelling, 1);
     void (*cancel)(void *target) = atomic_load(&cancel_function);
     if (cancel) {
         cancel(cancel_target);
     }
+    atomic_fetch_sub(&cancelling, 1);
 }
 
 void cli_on_interrupt(void (*cancel)(void *target), void *target)
 {
     atomic_store(&cancel_function, NULL);
+    while (atomic_load(&cancelling)) { /* with the target of before, which may go now */
+    }
     cancel_target = target;
     atomic_store(&cancel_function, cancel);
     /* The handler called nothing when Ctrl-C came before. To cancel twice does no harm. */
