@@ -125,8 +125,8 @@ typedef struct adamra_device_info {
 } adamra_device_info;
 
 /* Lists the Vulkan devices of this machine, duplicates of one GPU under two drivers removed.
- * infos: *count entries to be filled, or NULL to ask for the number only; count: out: number of
- * devices (0 when there are none); log: may be NULL. ADAMRA_NO_DEVICE: no Vulkan loader. */
+ * infos: room for *count entries, or NULL; count: out: how many devices there are, also where that
+ * is more (0 when there are none); log: may be NULL. ADAMRA_NO_DEVICE: no Vulkan loader. */
 ADAMRA_API adamra_status adamra_devices(adamra_device_info *infos, uint32_t *count,
                                         adamra_log_fn log, void *user);
 
@@ -206,8 +206,9 @@ ADAMRA_API uint32_t adamra_validation_errors(const adamra_context *context);
 
 typedef enum adamra_type { ADAMRA_F32, ADAMRA_F16 } adamra_type;
 
-/* Device memory, for data that stays there between calls. Where the memory that suits best is
- * full, other memory that the device reaches is taken, as far as max_device_memory allows. */
+/* Device memory, for data that stays there between calls; 0 bytes are legal, what is in it at first
+ * is not said. Where the memory that suits best is full, other memory that the device reaches is
+ * taken, as far as max_device_memory allows. It may go before an attention that has used it. */
 typedef struct adamra_buffer adamra_buffer;
 ADAMRA_API adamra_status adamra_buffer_create(adamra_context *context, uint64_t bytes,
                                               adamra_buffer **out);
@@ -285,7 +286,7 @@ typedef struct adamra_bigbird {
  * probable head, the first of equal ones (top1), the sum of p_h o_h (soft), or o_h of each head's
  * own queries (none). linear: one head of rate 1, no router. softmax, bigbird: softmax(q K^T /
  * sqrt(dk)) V. Without keys, and from query_lengths[b] on, y is 0. All sizes >= 1 are legal (n and
- * m also 0; bigbird: n = m). What a kind does not use is not read.
+ * m also 0; bigbird: n = m). Parameters that a kind does not use are not read.
  */
 typedef struct adamra_attention_params {
     const char *kind;                /* "adamra" (NULL), "softmax", "linear", "bigbird" */
@@ -306,14 +307,13 @@ typedef struct adamra_attention_params {
                        * weights and sums are always 32 bit */
 } adamra_attention_params;
 
-/*
- * The tensors of one run.
+/* The tensors of one run.
  *   q [B, G, n, dk] ([B, G, H, n, dk] without routing), k [B, G, H or 1, m, dk], v likewise, dv
  *   y [B, G, n, dv] ([B, G, H, n, dv] without routing)
  * For the baselines H = 1 and there is no routing: q, y [B, G, n, .], k, v [B, G, 1, m, .].
+ * What this kind, routing and router do not read is absent (all zeros), or the run is refused.
  * Numbers are finite, in the storage type too (F16: up to 65504). Others are not looked for, and
- * what comes of them in a valid row is not said: devices differ. In padding they do nothing to y.
- */
+ * what comes of them in a valid row is not said: devices differ. In padding they are harmless. */
 typedef struct adamra_attention_io {
     adamra_tensor q, k, v;
     adamra_tensor router_logits;   /* [B, G, n, H], always tight; a buffer: storage type */
@@ -332,8 +332,8 @@ typedef struct adamra_timing {
     double device_ms;      /* from device timestamps; < 0 where the device has none */
     double host_ms;        /* the whole call: upload, run, download */
     double operations;     /* a multiply and an add are two */
-    double bytes;          /* that must move: inputs and outputs once */
-    uint64_t input_bytes;  /* device memory of inputs */
+    double bytes;          /* that must move: inputs and outputs once; models: of each kernel */
+    uint64_t input_bytes;  /* device memory of inputs; models: and of weights */
     uint64_t output_bytes; /* of outputs */
     uint64_t extra_bytes;  /* beyond both */
     uint32_t submissions;  /* of the run */

@@ -16,8 +16,8 @@ extern "C" {
 
 /*
  * The caller's objects. Needed: Vulkan 1.1 and a queue that computes; no feature, no extension.
- * Used when they are enabled (adamra_vulkan_get_features asks for what there is): shaderFloat16
- * and storageBuffer16BitAccess, VK_EXT_external_memory_host, VK_EXT_memory_budget, on Android
+ * Used when they are enabled (adamra_vulkan_get_features asks for what there is): shaderFloat16,
+ * VK_EXT_external_memory_host, VK_EXT_memory_budget, on Android
  * VK_ANDROID_external_memory_android_hardware_buffer (with VK_EXT_queue_family_foreign),
  * VK_NV_cooperative_matrix, VK_KHR_cooperative_matrix, VK_KHR_vulkan_memory_model,
  * VK_EXT_subgroup_size_control, where the device lists it VK_KHR_portability_subset, and on
@@ -108,7 +108,8 @@ typedef struct adamra_recording adamra_recording;
  * Records a run into a command buffer that is being recorded, outside of a render pass, on a queue
  * of the context's family; submits and waits for nothing.
  * io: q, k, v, given logits and y are buffers. Lengths and router weights in host memory are read
- * during the call; `head` and `prob` are NULL.
+ * during the call; `head` and `prob` are NULL. The command buffer and its pool are used on the
+ * calling thread, during the call only.
  * On failure the command buffer may hold a part of the run: reset it.
  * out: the recording, destroyed after the last execution of the command buffer has ended and before
  * the attention. It may execute again and again, one execution at a time. An attention may have
@@ -136,7 +137,7 @@ ADAMRA_API void adamra_recording_destroy(adamra_recording *recording);
 /* A model's inputs and outputs in device memory. */
 typedef struct adamra_model_io {
     uint32_t batch, n;      /* both at least 1; n <= max_tokens */
-    adamra_buffer *tokens;  /* u32 [batch, n]; a token outside the vocabulary reads as 0 */
+    adamra_buffer *tokens;  /* u32 [batch, n]; outside the vocabulary: as token 0, not refused */
     uint64_t tokens_offset; /* bytes, a multiple of 16; so are the others */
     adamra_buffer *lengths; /* u32 [batch], each <= n; NULL: all n */
     uint64_t lengths_offset;
