@@ -221,11 +221,21 @@ static bool unpacks_halves(const struct device_properties *properties,
 }
 
 /* lavapipe makes some 50 instructions of a number that packHalf2x16 rounds, at least in 22.3, three
- * times as many as a shader's integers take; SwiftShader makes NaN of infinity. */
+ * times as many as a shader's integers take; SwiftShader makes NaN of infinity. AMD's instruction of
+ * that name (v_cvt_pkrtz_f16_f32), which RADV takes, rounds towards zero, so that what is stored
+ * again and again gets smaller, and makes 65504 of larger numbers. */
 static bool packs_halves(const struct device_properties *properties)
 {
-    const VkDriverId driver = properties->driver.driverID;
-    return driver != VK_DRIVER_ID_MESA_LLVMPIPE && driver != VK_DRIVER_ID_GOOGLE_SWIFTSHADER;
+    switch (properties->driver.driverID) {
+    case VK_DRIVER_ID_MESA_LLVMPIPE:
+    case VK_DRIVER_ID_GOOGLE_SWIFTSHADER:
+    case VK_DRIVER_ID_MESA_RADV:
+    case VK_DRIVER_ID_AMD_OPEN_SOURCE:
+    case VK_DRIVER_ID_AMD_PROPRIETARY:
+        return false;
+    default:
+        return true;
+    }
 }
 
 static void set_memory(struct gpu_info *info, const struct device_memory *memory)
