@@ -221,9 +221,9 @@ static bool unpacks_halves(const struct device_properties *properties,
 }
 
 /* lavapipe makes some 50 instructions of a number that packHalf2x16 rounds, at least in 22.3, three
- * times as many as a shader's integers take; SwiftShader makes NaN of infinity. AMD's instruction of
- * that name (v_cvt_pkrtz_f16_f32), which RADV takes, rounds towards zero, so that what is stored
- * again and again gets smaller, and makes 65504 of larger numbers. */
+ * times as many as a shader's integers take; SwiftShader makes NaN of infinity. AMD's instruction
+ * (v_cvt_pkrtz_f16_f32), which RADV takes, rounds towards zero, so that what is stored again and
+ * again gets smaller, and makes 65504 of larger numbers. */
 static bool packs_halves(const struct device_properties *properties)
 {
     switch (properties->driver.driverID) {
