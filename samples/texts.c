@@ -95,7 +95,9 @@ static status add_json_line(struct logger *log, struct text_list *list, const ch
                             const char *line, size_t size, const adamra_model_info *model)
 {
     json_error_t error;
-    json_t *object = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    /* Of other keys any number may be there, also one that no integer here holds. */
+    json_t *object = json_loadb(
+        line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     const json_t *text = json_object_get(object, "text");
     const json_t *label = json_object_get(object, "label");
     uint32_t index = find_label(model, label);
