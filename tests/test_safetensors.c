@@ -29,6 +29,8 @@ static struct st_bytes st_bytes_make(const char *header, size_t data_bytes)
 /* One tensor, by the inside of its entry. */
 #define ONE(entry)                 "{\"a\":{" entry "}}"
 #define F32_ENTRY(shape, offsets)  "\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets
+#define ONES_8  "1,1,1,1,1,1,1,1"
+#define ONES_32 ONES_8 "," ONES_8 "," ONES_8 "," ONES_8
 #define F32_TENSOR(shape, offsets) ONE(F32_ENTRY(shape, offsets))
 #define TWO(offsets_a, offsets_b)                                                                  \
     "{\"a\":{" F32_ENTRY("[2]", offsets_a) "},\"b\":{" F32_ENTRY("[2]", offsets_b) "}}"
@@ -69,7 +71,7 @@ static const struct {
     {F32_TENSOR("[+1]", "[0,4]"), 4, "header is not valid JSON"},
     {F32_TENSOR("[0]", "[-0,0]"), 0, "has a minus at its byte 48"},
     {F32_TENSOR("[9223372036854775808]", "[0,4]"), 4, "expected a list of non-negative integers"},
-    {F32_TENSOR("[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, "shape has 9 dimensions, expected at most 8"},
+    {F32_TENSOR("[" ONES_32 ",1]", "[0,4]"), 4, "shape has 33 dimensions, expected at most 32"},
     {F32_TENSOR("[4294967296,4294967296]", "[0,4]"), 4, "a size that 64 bits can hold"},
     {F32_TENSOR("[4611686018427387904]", "[0,0]"), 0, "a size that 64 bits can hold"},
     {F32_TENSOR("[2]", "[0,4]"), 4, "F32 of shape [2]: expected 8 bytes, data_offsets say 4"},

@@ -6,7 +6,7 @@
 #include "base/base.h"
 #include "base/file.h"
 
-#define ST_MAX_DIMS 8
+#define ST_MAX_DIMS 32 /* as many as NumPy has had */
 
 enum st_type {
     ST_BOOL,
