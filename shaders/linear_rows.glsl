@@ -71,7 +71,7 @@ void touch(uint at, uint quads, uint zero)
 {
     const uint words = c_type == TYPE_F16 ? 2 : 4, begin = (at - p.items.base[LINEAR_C]) * words;
     for (uint word = begin; word < begin + quads * words; word += 16) c_words[word] = zero;
-    subgroupMemoryBarrierBuffer(); // of no wider scope, for which software drivers make coroutines
+    subgroupBarrier(); // of no wider scope, for which software drivers make coroutines
 }
 
 void rows_pass(uint item)

@@ -66,7 +66,7 @@ void touch_rows(readout_tile t)
         y_words[(y_at - p.items.base[READOUT_Y]) * (16 / LINE)] =
             floatBitsToUint(FETCH(q, READOUT_Q, q_at).x) & lane_zero(1, p.n);
     }
-    subgroupMemoryBarrierBuffer(); // of the subgroup as those of list_queries
+    subgroupBarrier(); // of the subgroup as those of list_queries
 }
 #endif
 
@@ -103,10 +103,9 @@ void find_heads(readout_tile t)
 uint list_queries(readout_tile t, uint first, out uint begin)
 {
     const uint lane = gl_SubgroupInvocationID, own = first + lane, rows = tile_rows(t);
-    // Both barriers are of memory alone and of the subgroup, which is the workgroup: its lanes go
-    // in step, and for a wider scope software drivers make coroutines of them. The first one: the
-    // list before, which is written over, has been read.
-    subgroupMemoryBarrierShared();
+    // Both barriers are of the subgroup, which is the workgroup: for a wider scope software drivers
+    // make coroutines. The first one: the list before, which is written over, has been read.
+    subgroupBarrier();
     uint count = 0;
     for (uint i = 0; i < rows; i++)
         [[unroll]] for (uint l = 0; l < SG; l++)
@@ -125,7 +124,7 @@ uint list_queries(readout_tile t, uint first, out uint begin)
         }
         if (head - first < SG) order[at] = i * SG + lane;
     }
-    subgroupMemoryBarrierShared();
+    subgroupBarrier();
     return count;
 }
 
