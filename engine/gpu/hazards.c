@@ -29,6 +29,25 @@ static bool conflicts_with_any(const struct gpu_commands *commands, const struct
     return false;
 }
 
+/* Makes one range of two that meet, where the other one is of the last dispatch: one may come in
+ * thousands of pieces, each of which is compared with all ranges. False: none meets this one. */
+static bool join(struct gpu_commands *commands, const struct gpu_touch *touch)
+{
+    struct gpu_touch *touches = commands->touches.items;
+    const uint32_t count = commands->touches.count;
+    for (uint32_t i = count; i > 0 && i + GPU_MAX_BINDINGS > count; i--) {
+        struct gpu_touch *last = &touches[i - 1];
+        if (last->buffer != touch->buffer || last->access != touch->access ||
+            last->foreign != touch->foreign || last->begin > touch->end ||
+            touch->begin > last->end)
+            continue;
+        last->begin = size_min(last->begin, touch->begin);
+        last->end = size_max(last->end, touch->end);
+        return true;
+    }
+    return false;
+}
+
 /* ---- barriers ---- */
 
 status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *touches,
@@ -50,7 +69,7 @@ status gpu_hazards_add(struct gpu_commands *commands, const struct gpu_touch *to
         commands->touches.count = 0;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (touches[i].begin >= touches[i].end)
+        if (touches[i].begin >= touches[i].end || join(commands, &touches[i]))
             continue;
         struct gpu_touch *touch =
             gpu_array_add(commands->device->log, &commands->touches, sizeof(*touch));
