@@ -1,5 +1,7 @@
 // What readout_coop makes matrices of: weights of queries and quotients S / z of a head, as sums of
-// two halves.
+// two halves. That defines GROUP, BLOCK (rows), PITCH and LOW (words of a row of `tile`), and the
+// arrays `tile` and `parts`.
+
 // Of each column of a head's quotients, of those that are finite, as bits; 0 between heads.
 shared uint largest[64];
 

@@ -1,6 +1,8 @@
 // Lists the queries of a tile of TILE head by head, each head's in whole units of UNIT rows, after
 // it has made the route where the readout does. Which of a head's queries comes first depends on
-// timing; what a query's row becomes does not depend on its place.
+// timing; what a query's row becomes does not depend on its place. Who includes it defines GROUP
+// (invocations), TILE and FILL (queries, and tiles that a device should have), MOST_HEADS, and UNIT
+// and BLOCK (rows, units a whole number of times in a block).
 const uint NO_QUERY = 0xffffffff, NO_HEAD = 0xffffffff;
 const uint MOST_EACH = (TILE + GROUP - 1) / GROUP; // queries an invocation lists
 const uint MOST_ROWS = (TILE + MOST_HEADS * (UNIT - 1) + BLOCK - 1) / BLOCK * BLOCK;

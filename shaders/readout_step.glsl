@@ -1,4 +1,5 @@
-// The steps of readout_sorted, and what is loaded for them.
+// The steps of readout_sorted, and what is loaded for them. That defines DEEP (quads of features a
+// step) and what else is named here, after which it includes this.
 
 // Quads of features from k0 on of a block of the list.
 struct sorted_step {

@@ -1,6 +1,7 @@
 // Rows into the tiles of state_tile, and segments out of them. An invocation has one quad of
 // columns of every eighth segment. A batch is two of its rows: at rate 1 of two segments, else of
-// one. The next batch is loaded as soon as this one is pooled.
+// one. The next batch is loaded as soon as this one is pooled. state_tile, which includes this,
+// defines the tiles k_tile and v_tile.
 struct rows_ahead {
     uvec4 k[2], v[2]; // the next batch, as it lies in memory
 };

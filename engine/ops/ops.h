@@ -60,9 +60,9 @@ enum op_need {
     NEED_NOTHING = 0,
     NEED_SHUFFLE = 1,      /* subgroup shuffles; a CPU device, whose subgroups have exactly the
                             * candidate's `group` invocations: a workgroup is one subgroup */
-    NEED_TEXEL = 2,        /* texel buffer views of the tensors' types, of >= 2^24 elements */
+    NEED_TEXEL = 2,        /* texel buffer views of >= 2^24 elements */
     NEED_INT64 = 4,        /* shaderInt64 */
-    NEED_SMALL_TEXEL = 8,  /* the same as TEXEL, of any length */
+    NEED_SMALL_TEXEL = 8,  /* views of any length: nothing asks, as modules tell what they read */
     NEED_QUAD = 16,        /* subgroup operations within quads */
     NEED_MATRIX_NV = 32,   /* cooperative matrices of halves with sums in f32, in either dialect; */
     NEED_MATRIX_KHR = 64,  /* the tiles are M, N, K and how many subgroups the group has */
