@@ -281,6 +281,7 @@ Suite *cache_suite(void)
 {
     Suite *suite = suite_create("cache");
     TCase *contexts = tcase_create("contexts");
+    tcase_set_tags(contexts, "host");
     tcase_add_checked_fixture(contexts, test_folder_setup, test_folder_teardown);
     tcase_add_test(contexts, contexts_keep_pipelines_by_the_callers_functions);
     tcase_add_test(contexts, contexts_keep_pipelines_in_files);
@@ -288,6 +289,7 @@ Suite *cache_suite(void)
     tcase_add_test(contexts, a_recording_keeps_what_it_has_compiled);
     suite_add_tcase(suite, contexts);
     TCase *drivers = tcase_create("drivers");
+    tcase_set_tags(drivers, "host");
     tcase_add_test(drivers, drivers_see_their_own_data_only);
     tcase_add_test(drivers, what_others_have_kept_is_merged);
     suite_add_tcase(suite, drivers);

@@ -306,6 +306,8 @@ Suite *embed_suite(void)
 {
     Suite *suite = suite_create("embed");
     TCase *objects = tcase_create("objects"), *buffers = tcase_create("buffers");
+    tcase_set_tags(objects, "host");
+    tcase_set_tags(buffers, "host");
     tcase_set_timeout(objects, 300);
     tcase_set_timeout(buffers, 300);
     tcase_add_test(objects, contexts_share_a_device);

@@ -386,6 +386,7 @@ Suite *embed_record_suite(void)
 {
     Suite *suite = suite_create("embed_record");
     TCase *attention = tcase_create("attention"), *model = tcase_create("model");
+    tcase_set_tags(model, "host");
     tcase_add_loop_test(attention, recorded_is_as_run, 0, ARRAY_SIZE(kinds));
     tcase_add_loop_test(attention, host_inputs_are_copied_by_each_execution, 0, ARRAY_SIZE(kinds));
     tcase_add_test(attention, recordings_follow_each_other);

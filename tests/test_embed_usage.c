@@ -211,7 +211,8 @@ Suite *embed_usage_suite(void)
     Suite *suite = suite_create("embed_usage");
     TCase *usage = tcase_create("usage"), *barriers = tcase_create("barriers");
     tcase_set_timeout(usage, 300);
-    tcase_set_tags(usage, "kernels");
+    tcase_set_tags(usage, "kernels host");
+    tcase_set_tags(barriers, "host");
     tcase_add_test(usage, storage_usage_is_enough);
     tcase_add_test(usage, storage_usage_is_enough_where_shaders_bind_four);
     suite_add_tcase(suite, usage);

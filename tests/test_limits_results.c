@@ -220,7 +220,7 @@ Suite *limits_results_suite(void)
 {
     Suite *suite = suite_create("limits_results");
     TCase *results = tcase_create("results");
-    tcase_set_tags(results, "kernels");
+    tcase_set_tags(results, "kernels host");
     tcase_set_timeout(results, 600);
     tcase_add_unchecked_fixture(results, open_shared, close_shared);
     tcase_add_loop_test(results, a_context_has_the_same_limits, 0, ARRAY_SIZE(lowerings));

@@ -241,6 +241,7 @@ Suite *submit_api_suite(void)
 {
     Suite *suite = suite_create("submit_api");
     TCase *library = tcase_create("library");
+    tcase_set_tags(library, "host");
     tcase_add_unchecked_fixture(library, open_context, close_context);
     tcase_add_test(library, a_context_has_the_bound);
     tcase_add_loop_test(library, attention_does_not_depend_on_submissions, 0, ARRAY_SIZE(kinds));

@@ -372,6 +372,7 @@ Suite *tune_suite(void)
 {
     Suite *suite = suite_create("tune");
     TCase *library = tcase_create("library");
+    tcase_set_tags(library, "host");
     tcase_set_timeout(library, 0);
     tcase_add_checked_fixture(library, test_folder_setup, test_folder_teardown);
     tcase_add_loop_test(library, the_best_candidate_is_entered, 0, 2);
