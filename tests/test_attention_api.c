@@ -270,7 +270,7 @@ START_TEST(forced_kernels_agree)
 }
 END_TEST
 
-/* Norms of each column of y, and of differences. */
+/* Of one column: the norm of the difference by that of y. */
 static double column_error(const struct attention_case *c, const float *y, const float *other,
                            uint32_t column)
 {

@@ -43,7 +43,7 @@ static bool is_optional(const char *name, VkResult error)
     static const char *const names[] = {"vkDeviceWaitIdle", "vkEnumerateInstanceLayerProperties",
                                         "vkEnumerateInstanceExtensionProperties", "vkWaitForFences",
                                         "vkGetPipelineCacheData", "vkAllocateMemory"};
-    bool optional = error == VK_ERROR_MEMORY_MAP_FAILED;
+    bool optional = !strcmp(name, "vkMapMemory") && error == VK_ERROR_MEMORY_MAP_FAILED;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         optional = optional || !strcmp(names[i], name);
     return optional;
