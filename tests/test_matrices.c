@@ -33,6 +33,17 @@ static VKAPI_ATTR VkResult VKAPI_CALL list_nv(VkPhysicalDevice physical, uint32_
     return VK_SUCCESS;
 }
 
+static VkShaderStageFlags stages; /* in which shaders may use matrices */
+
+static VKAPI_ATTR void VKAPI_CALL tell_stages(VkPhysicalDevice physical,
+                                              VkPhysicalDeviceProperties2 *out)
+{
+    struct gpu_matrix_properties *matrix = out->pNext;
+    (void)physical;
+    ck_assert(matrix->sType == MATRIX_PROPERTIES_KHR || matrix->sType == MATRIX_PROPERTIES_NV);
+    matrix->stages = stages;
+}
+
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL find(VkInstance instance, const char *name)
 {
     (void)instance;
@@ -54,8 +65,10 @@ START_TEST(matrices_of_halves_are_found)
 {
     VkExtensionProperties both[] = {{MATRIX_EXTENSION_KHR, 1}, {MATRIX_EXTENSION_NV, 1}};
     const struct gpu_extensions all = {both, 2}, khr = {both, 1}, none = {both, 0};
-    struct gpu_instance instance = {.get_proc = find};
+    struct gpu_instance instance = {.get_proc = find,
+                                    .GetPhysicalDeviceProperties2 = tell_stages};
     struct gpu_features features = {0};
+    stages = VK_SHADER_STAGE_ALL_GRAPHICS | VK_SHADER_STAGE_COMPUTE_BIT;
     gpu_matrices_query(&instance, VK_NULL_HANDLE, &all, &features);
     ck_assert_uint_eq(features.matrices_khr.count, 2);
     ck_assert(gpu_matrices_hold(&features.matrices_khr, 16, 16, 16));
@@ -67,6 +80,10 @@ START_TEST(matrices_of_halves_are_found)
     ck_assert_uint_eq(features.matrices_nv.count, 0);
     gpu_matrices_query(&instance, VK_NULL_HANDLE, &none, &features);
     ck_assert_uint_eq(features.matrices_khr.count, 0);
+    stages = VK_SHADER_STAGE_ALL_GRAPHICS;
+    gpu_matrices_query(&instance, VK_NULL_HANDLE, &all, &features);
+    ck_assert_uint_eq(features.matrices_khr.count + features.matrices_nv.count, 0);
+    stages = VK_SHADER_STAGE_COMPUTE_BIT;
     instance.get_proc = find_nothing;
     gpu_matrices_query(&instance, VK_NULL_HANDLE, &all, &features);
     ck_assert_uint_eq(features.matrices_khr.count + features.matrices_nv.count, 0);
@@ -77,17 +94,18 @@ END_TEST
 static const struct {
     bool fits;
     enum element_type type;
-    uint32_t size, least, most; /* of subgroups */
+    uint32_t size, least, most, count; /* of subgroups; how many a group may have */
     bool matrix, float16;
 } choices[] = {
-    {true, ELEMENT_F16, 32, 0, 0, true, true},
-    {true, ELEMENT_F16, 64, 32, 64, true, true},
-    {true, ELEMENT_F16, 16, 8, 32, true, true},
-    {false, ELEMENT_F16, 64, 0, 0, true, true},
-    {false, ELEMENT_F16, 16, 8, 16, true, true},
-    {false, ELEMENT_F16, 32, 0, 0, false, true},
-    {false, ELEMENT_F16, 32, 0, 0, true, false},
-    {false, ELEMENT_F32, 32, 0, 0, true, true},
+    {true, ELEMENT_F16, 32, 0, 0, 0, true, true},
+    {true, ELEMENT_F16, 64, 32, 64, 4, true, true},
+    {true, ELEMENT_F16, 16, 8, 32, 64, true, true},
+    {false, ELEMENT_F16, 64, 0, 0, 0, true, true},
+    {false, ELEMENT_F16, 16, 8, 16, 64, true, true},
+    {false, ELEMENT_F16, 32, 32, 32, 3, true, true},
+    {false, ELEMENT_F16, 32, 0, 0, 0, false, true},
+    {false, ELEMENT_F16, 32, 0, 0, 0, true, false},
+    {false, ELEMENT_F32, 32, 0, 0, 0, true, true},
 };
 
 /* They are fit to be tuned there, and nowhere chosen without that. */
@@ -105,6 +123,7 @@ START_TEST(matrices_run_where_they_work)
         .features = {.subgroup_size = choices[_i].size,
                      .subgroup_least = choices[_i].least,
                      .subgroup_most = choices[_i].most,
+                     .group_subgroups = choices[_i].count,
                      .cooperative_matrix = choices[_i].matrix,
                      .float16 = choices[_i].float16,
                      .matrices_nv = {1, {{16, 16, 16}}}},

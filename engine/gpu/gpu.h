@@ -69,7 +69,8 @@ bool gpu_matrices_hold(const struct gpu_matrices *matrices, uint32_t m, uint32_t
 struct gpu_features {
     uint32_t subgroup_size;
     uint32_t subgroup_least, subgroup_most; /* what a pipeline may require; 0: nothing */
-    bool subgroup_shuffle, subgroup_quad; /* in compute */
+    uint32_t group_subgroups;               /* in a workgroup of such a pipeline, at most */
+    bool subgroup_shuffle, subgroup_quad;   /* in compute */
     bool texel_f32, texel_f16; /* uniform texel buffers of rgba32f, rgba16f */
     bool storage16;            /* storageBuffer16BitAccess: told, but of no use here, as halves are
                                 * packed in words of 32 bits */

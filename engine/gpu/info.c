@@ -180,6 +180,7 @@ static void set_subgroup(struct gpu_features *features, const struct device_prop
     if (properties->sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) {
         features->subgroup_least = properties->sizes.minSubgroupSize;
         features->subgroup_most = properties->sizes.maxSubgroupSize;
+        features->group_subgroups = properties->sizes.maxComputeWorkgroupSubgroups;
     }
     features->subgroup_shuffle = operations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     features->subgroup_quad = operations & VK_SUBGROUP_FEATURE_QUAD_BIT;

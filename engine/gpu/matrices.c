@@ -56,13 +56,26 @@ static void query_nv(const struct gpu_instance *instance, VkPhysicalDevice physi
             add(matrices, list[i].MSize, list[i].NSize, list[i].KSize);
 }
 
+/* Whether compute shaders may use them; `type` is that of the extension's properties. */
+static bool in_compute(const struct gpu_instance *instance, VkPhysicalDevice physical,
+                       VkStructureType type)
+{
+    struct gpu_matrix_properties matrix = {.sType = type};
+    VkPhysicalDeviceProperties2 core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                        .pNext = &matrix};
+    instance->GetPhysicalDeviceProperties2(physical, &core);
+    return matrix.stages & VK_SHADER_STAGE_COMPUTE_BIT;
+}
+
 void gpu_matrices_query(const struct gpu_instance *instance, VkPhysicalDevice physical,
                         const struct gpu_extensions *present, struct gpu_features *features)
 {
     features->matrices_khr.count = features->matrices_nv.count = 0;
-    if (gpu_extension_present(present, MATRIX_EXTENSION_KHR))
+    if (gpu_extension_present(present, MATRIX_EXTENSION_KHR) &&
+        in_compute(instance, physical, MATRIX_PROPERTIES_KHR))
         query_khr(instance, physical, &features->matrices_khr);
-    if (gpu_extension_present(present, MATRIX_EXTENSION_NV))
+    if (gpu_extension_present(present, MATRIX_EXTENSION_NV) &&
+        in_compute(instance, physical, MATRIX_PROPERTIES_NV))
         query_nv(instance, physical, &features->matrices_nv);
 }
 

@@ -9,6 +9,16 @@
 #define MATRIX_EXTENSION_NV  "VK_NV_cooperative_matrix"
 #define MATRIX_FEATURES_KHR  ((VkStructureType)1000506000)
 
+#define MATRIX_PROPERTIES_KHR ((VkStructureType)1000506002)
+#define MATRIX_PROPERTIES_NV  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_NV
+
+/* Of either extension: both are laid out so. */
+struct gpu_matrix_properties {
+    VkStructureType sType;
+    void *pNext;
+    VkShaderStageFlags stages;
+};
+
 #ifndef VK_KHR_cooperative_matrix
 #define VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR ((VkStructureType)1000506001)
 

@@ -178,7 +178,7 @@ static const struct op_candidate candidates[] = {
     {"lane4_texel", SHADER_linear_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4, 4, 1},
      NULL},
     {"lane4", SHADER_linear_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 4, 1}, NULL},
-    {"tile_few", SHADER_linear_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
+    {"tile_few", SHADER_linear_tile_few, NEED_NOTHING, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_linear_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
 

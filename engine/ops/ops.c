@@ -84,7 +84,8 @@ static bool matrices_satisfy(const struct gpu_features *features,
         candidate->need & NEED_MATRIX_NV ? &features->matrices_nv : &features->matrices_khr;
     const uint32_t *tiles = candidate->tiles, size = required_subgroup(features, candidate);
     bool fits = features->subgroup_most
-                    ? size >= features->subgroup_least && size <= features->subgroup_most
+                    ? size >= features->subgroup_least && size <= features->subgroup_most &&
+                          tiles[TILE_SUBGROUPS] <= features->group_subgroups
                     : size == features->subgroup_size;
     return fits && features->cooperative_matrix && features->float16 &&
            gpu_matrices_hold(matrices, tiles[TILE_M], tiles[TILE_N], tiles[TILE_K]);

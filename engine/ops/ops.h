@@ -62,12 +62,11 @@ enum op_need {
                             * candidate's `group` invocations: a workgroup is one subgroup */
     NEED_TEXEL = 2,        /* texel buffer views of >= 2^24 elements */
     NEED_INT64 = 4,        /* shaderInt64 */
-    NEED_SMALL_TEXEL = 8,  /* views of any length: nothing asks, as modules tell what they read */
-    NEED_QUAD = 16,        /* subgroup operations within quads */
-    NEED_MATRIX_NV = 32,   /* cooperative matrices of halves with sums in f32, in either dialect; */
-    NEED_MATRIX_KHR = 64,  /* the tiles are M, N, K and how many subgroups the group has */
-    NEED_HINTS = 128,      /* of the call, not the device: its options that the op calls hints */
-    NEED_DEPTH = 256,      /* of the call: the op's depth; pipelines serve one alone */
+    NEED_QUAD = 8,         /* subgroup operations within quads */
+    NEED_MATRIX_NV = 16,   /* cooperative matrices of halves with sums in f32, in either dialect; */
+    NEED_MATRIX_KHR = 32,  /* the tiles are M, N, K and how many subgroups the group has */
+    NEED_HINTS = 64,       /* of the call, not the device: its options that the op calls hints */
+    NEED_DEPTH = 128,      /* of the call: the op's depth; pipelines serve one alone */
 };
 
 /* The devices that a candidate is meant for. SPARE: those that have so few storage buffers that

@@ -181,7 +181,7 @@ static struct op_shape_class pool_class(const struct op_call *call)
 static const struct op_candidate candidates[] = {
     {"flat_texel", SHADER_pool_texel, NEED_TEXEL, CLASS_CPU, 64, {1}, NULL},
     {"lanes", SHADER_pool, NEED_NOTHING, CLASS_GPU, 128, {32}, long_segments},
-    {"flat_few", SHADER_pool_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {1}, NULL},
+    {"flat_few", SHADER_pool_few, NEED_NOTHING, CLASS_SPARE, 64, {1}, NULL},
     {"flat", SHADER_pool, NEED_NOTHING, CLASS_ANY, 64, {1}, NULL},
 };
 

@@ -299,7 +299,7 @@ static const struct op_candidate candidates[] = {
     {"sorted", SHADER_readout_sorted, NEED_NOTHING, CLASS_GPU, 128, {0, 0, 512, 256}, top1},
     /* Large tiles already where there are few queries. */
     {"sorted_check", SHADER_readout_sorted, NEED_NOTHING, CLASS_NONE, 128, {0, 0, 512, 1}, top1},
-    {"tile_few", SHADER_readout_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
+    {"tile_few", SHADER_readout_tile_few, NEED_NOTHING, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_readout_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
 

@@ -249,7 +249,7 @@ static const struct op_candidate candidates[] = {
      computes_logits},
     {"lane4_texel", SHADER_route_lane_texel, NEED_SHUFFLE | NEED_TEXEL, CLASS_CPU, 4, {4},
      computes_logits},
-    {"flat_few", SHADER_route_few, NEED_SMALL_TEXEL, CLASS_SPARE, 64, {1}, NULL},
+    {"flat_few", SHADER_route_few, NEED_NOTHING, CLASS_SPARE, 64, {1}, NULL},
     {"flat", SHADER_route, NEED_NOTHING, CLASS_ANY, 64, {1}, NULL},
 };
 

@@ -154,7 +154,7 @@ static const struct op_candidate candidates[] = {
     /* Twice the queries: fewer loads from shared memory, for fewer workgroups. */
     {"tile_rows8", SHADER_softmax_tile, NEED_NOTHING, CLASS_GPU, 128, {8}, many},
     {"tile_rows8_check", SHADER_softmax_tile, NEED_NOTHING, CLASS_NONE, 128, {8}, NULL},
-    {"tile_few", SHADER_softmax_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {4}, NULL},
+    {"tile_few", SHADER_softmax_tile_few, NEED_NOTHING, CLASS_SPARE, 128, {4}, NULL},
     {"tile", SHADER_softmax_tile, NEED_NOTHING, CLASS_ANY, 128, {4}, NULL},
 };
 

@@ -285,7 +285,7 @@ static const struct op_candidate candidates[] = {
      NULL},
     {"lane4", SHADER_state_lane, NEED_SHUFFLE | NEED_QUAD, CLASS_CPU, 4, {2, 1, 1}, NULL},
     {"levels", SHADER_state_levels, NEED_HINTS, CLASS_GPU, 128, {0, 0, 0, 8}, shared},
-    {"tile_few", SHADER_state_tile_few, NEED_SMALL_TEXEL, CLASS_SPARE, 128, {0}, NULL},
+    {"tile_few", SHADER_state_tile_few, NEED_NOTHING, CLASS_SPARE, 128, {0}, NULL},
     {"tile", SHADER_state_tile, NEED_NOTHING, CLASS_ANY, 128, {0}, NULL},
 };
 
