@@ -80,7 +80,7 @@ END_TEST
 
 START_TEST(a_full_disk_is_said_once)
 {
-    const struct outcome *outcome = program_run("bench --n 64 " SHORT " >/dev/full");
+    const struct outcome *outcome = program_run_in(SMALL, "bench --n 64 " SHORT " >/dev/full");
     program_expect(outcome, 1, "cannot write to standard output");
     const char *said = strstr(outcome->errors, "cannot write");
     ck_assert_ptr_null(strstr(said + 1, "cannot write"));
@@ -289,7 +289,8 @@ START_TEST(files_are_shown_without_measuring)
     json_t *root = json_loads(outcome->output, 0, NULL);
     ck_assert_uint_eq(json_array_size(json_object_get(root, "results")), 1);
     json_decref(root);
-    outcome = program_run("bench --n 16 --attention linear --compare result.json " SHORT);
+    outcome =
+        program_run_in(SMALL, "bench --n 16 --attention linear --compare result.json " SHORT);
     ck_assert_ptr_nonnull(strstr(outcome->output, "\n\ncompared with")); /* no line of a table */
     program_expect(program_run("bench --preset none --compare result.json --svg ./result.json"), 2,
                    "expected other files than those of --compare, got ./result.json");
