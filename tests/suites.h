@@ -14,6 +14,7 @@
     ROW(gpu) \
     ROW(gpu_memory) \
     ROW(gpu_room) \
+    ROW(gpu_info) \
     ROW(gpu_reflect) \
     ROW(gpu_record) \
     ROW(foreign) \

@@ -72,11 +72,11 @@ void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice phys
             VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
     if (gpu_extension_present(present, MATRIX_EXTENSION_KHR))
         out->matrix_khr.sType = MATRIX_FEATURES_KHR;
-    if (out->matrix_khr.sType &&
-        gpu_extension_present(present, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME))
-        out->memory_model.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES;
     if (gpu_extension_present(present, MATRIX_EXTENSION_NV))
         out->matrix_nv.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV;
+    if ((out->matrix_khr.sType || out->matrix_nv.sType) &&
+        gpu_extension_present(present, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME))
+        out->memory_model.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES;
     query_chain(instance, physical, out);
 }
 
@@ -160,7 +160,7 @@ void gpu_enable_keep(const VkDeviceCreateInfo *info, struct gpu_features *featur
     features->float16 &= enabled.float16;
     if (!enabled.subgroup_sizes)
         features->subgroup_least = features->subgroup_most = 0;
-    if (!enabled.matrix_nv || !has_extension(info, MATRIX_EXTENSION_NV))
+    if (!enabled.matrix_nv || !enabled.memory_model || !has_extension(info, MATRIX_EXTENSION_NV))
         features->matrices_nv.count = 0;
     if (!enabled.matrix_khr || !enabled.memory_model || !has_extension(info, MATRIX_EXTENSION_KHR))
         features->matrices_khr.count = 0;

@@ -111,10 +111,12 @@ static void set_identity(struct gpu_info *info, const struct device_properties *
  * lp_bld_limits.h, of every release so far). */
 #define LLVMPIPE_ITERATIONS 65535
 
-static uint32_t loop_iterations(const struct device_properties *properties)
+/* Also where a virtual machine's driver passes it on and tells its own id (Venus, whose device
+ * names hold that of the one behind). */
+static bool is_llvmpipe(const struct device_properties *properties)
 {
-    return properties->driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE ? LLVMPIPE_ITERATIONS
-                                                                     : UINT32_MAX;
+    return properties->driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE ||
+           strstr(properties->core.properties.deviceName, "llvmpipe");
 }
 
 /* Of one allocation, which no buffer of ours is larger than. */
@@ -141,7 +143,7 @@ static void set_limits(struct gpu_limits *limits, const struct device_properties
         .shared_bytes = core->maxComputeSharedMemorySize,
         .push_bytes = core->maxPushConstantsSize,
         .storage_buffers = core->maxPerStageDescriptorStorageBuffers,
-        .loop_iterations = loop_iterations(properties),
+        .loop_iterations = is_llvmpipe(properties) ? LLVMPIPE_ITERATIONS : UINT32_MAX,
     };
     memcpy(limits->groups, core->maxComputeWorkGroupCount, sizeof(limits->groups));
     memcpy(limits->group_size, core->maxComputeWorkGroupSize, sizeof(limits->group_size));
@@ -156,7 +158,8 @@ static bool has_texels(const struct gpu_instance *instance, VkPhysicalDevice phy
 }
 
 /* True where the memory that is fast for the device can be mapped, as on integrated and CPU
- * devices. A discrete device's mappable memory is behind a bus: staging copies are better. */
+ * devices: most of it, not a window (256 MiB of AMD's integrated ones, beside gigabytes). A
+ * discrete device's mappable memory is behind a bus: staging copies are better. */
 static bool is_unified(const struct gpu_info *info, const VkPhysicalDeviceMemoryProperties *memory)
 {
     const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT |
@@ -165,7 +168,8 @@ static bool is_unified(const struct gpu_info *info, const VkPhysicalDeviceMemory
     if (info->type != GPU_INTEGRATED && info->type != GPU_CPU)
         return false;
     for (uint32_t i = 0; i < memory->memoryTypeCount; i++)
-        if ((memory->memoryTypes[i].propertyFlags & wanted) == wanted)
+        if ((memory->memoryTypes[i].propertyFlags & wanted) == wanted &&
+            memory->memoryHeaps[memory->memoryTypes[i].heapIndex].size >= info->memory_bytes / 2)
             return true;
     return false;
 }
@@ -197,9 +201,10 @@ static void set_features(const struct gpu_instance *instance, VkPhysicalDevice p
     if (!enable.subgroup.subgroupSizeControl || !enable.subgroup.computeFullSubgroups)
         features->subgroup_least = features->subgroup_most = 0;
     gpu_matrices_query(instance, physical, extensions, features);
-    if (!enable.matrix_nv.matrix)
+    const bool memory_model = enable.memory_model.vulkanMemoryModel;
+    if (!enable.matrix_nv.matrix || !memory_model)
         features->matrices_nv.count = 0;
-    if (!enable.matrix_khr.matrix || !enable.memory_model.vulkanMemoryModel)
+    if (!enable.matrix_khr.matrix || !memory_model)
         features->matrices_khr.count = 0;
     features->cooperative_matrix = features->matrices_nv.count || features->matrices_khr.count;
     features->host_import =
@@ -218,24 +223,22 @@ static void set_features(const struct gpu_instance *instance, VkPhysicalDevice p
 static bool unpacks_halves(const struct device_properties *properties,
                            const struct gpu_features *features)
 {
-    return properties->driver.driverID != VK_DRIVER_ID_MESA_LLVMPIPE || features->float16;
+    return !is_llvmpipe(properties) || features->float16;
 }
 
-/* lavapipe makes some 50 instructions of a number that packHalf2x16 rounds, at least in 22.3, three
- * times as many as a shader's integers take; SwiftShader makes NaN of infinity. AMD's instruction
- * (v_cvt_pkrtz_f16_f32), which RADV takes, rounds towards zero, so that what is stored again and
- * again gets smaller, and makes 65504 of larger numbers. */
+/* Vulkan lets packHalf2x16 round either way. Where it rounds towards zero, what is stored again and
+ * again gets smaller, and larger numbers become 65504: AMD's instruction (v_cvt_pkrtz_f16_f32,
+ * which RADV takes) does, and Turnip's conversions on Adreno. So only drivers known to round to the
+ * nearest are trusted; a shader's integers are never wrong. lavapipe makes some 50 instructions of
+ * a number, three times as many as integers take, and SwiftShader NaN of infinity. */
 static bool packs_halves(const struct device_properties *properties)
 {
     switch (properties->driver.driverID) {
-    case VK_DRIVER_ID_MESA_LLVMPIPE:
-    case VK_DRIVER_ID_GOOGLE_SWIFTSHADER:
-    case VK_DRIVER_ID_MESA_RADV:
-    case VK_DRIVER_ID_AMD_OPEN_SOURCE:
-    case VK_DRIVER_ID_AMD_PROPRIETARY:
-        return false;
-    default:
+    case VK_DRIVER_ID_NVIDIA_PROPRIETARY:
+    case VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA: /* the threads' default, RTNE */
         return true;
+    default:
+        return false;
     }
 }
 

@@ -87,7 +87,7 @@ struct gpu_enable {
     VkPhysicalDeviceShaderFloat16Int8Features float16;
     VkPhysicalDeviceSubgroupSizeControlFeaturesEXT subgroup;
     struct gpu_matrix_features matrix_nv, matrix_khr;
-    VkPhysicalDeviceVulkanMemoryModelFeaturesKHR memory_model; /* of shaders in KHR's dialect */
+    VkPhysicalDeviceVulkanMemoryModelFeaturesKHR memory_model; /* of shaders with matrices */
 };
 void gpu_enable_query(const struct gpu_instance *instance, VkPhysicalDevice physical,
                       const struct gpu_extensions *present, struct gpu_enable *out);

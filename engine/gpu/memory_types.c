@@ -6,7 +6,7 @@
 #define COHERENT VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
 #define CACHED   VK_MEMORY_PROPERTY_HOST_CACHED_BIT
 
-#define WISHES 5
+#define WISHES 6
 
 /* What a kind of memory wants, best first: bits that must be there, bits that must not. */
 struct type_wish {
@@ -14,9 +14,10 @@ struct type_wish {
 };
 
 static const struct type_wish kind_wishes[][WISHES] = {
-    [GPU_MEMORY_DEVICE] = {{LOCAL, VISIBLE}, {LOCAL, 0}, {0, 0}, {0, 0}, {0, 0}},
+    [GPU_MEMORY_DEVICE] = {{LOCAL, VISIBLE}, {LOCAL, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}},
     [GPU_MEMORY_UPLOAD] = {{VISIBLE | COHERENT, LOCAL},
                            {VISIBLE | COHERENT, 0},
+                           {VISIBLE, 0},
                            {VISIBLE, 0},
                            {VISIBLE, 0},
                            {VISIBLE, 0}},
@@ -24,12 +25,15 @@ static const struct type_wish kind_wishes[][WISHES] = {
                              {VISIBLE | CACHED, 0},
                              {VISIBLE | COHERENT, 0},
                              {VISIBLE, 0},
+                             {VISIBLE, 0},
                              {VISIBLE, 0}},
 };
 
 /* Cached first: results are read by the host from the same memory, and without its caches that is
- * many times slower. Types that are not cached often come first in a driver's list. */
+ * many times slower. Types that are not cached often come first in a driver's list, and some
+ * (PowerVR's) have none that is both cached and coherent. */
 static const struct type_wish unified_wishes[WISHES] = {{LOCAL | VISIBLE | COHERENT | CACHED, 0},
+                                                        {LOCAL | VISIBLE | CACHED, 0},
                                                         {LOCAL | VISIBLE | COHERENT, 0},
                                                         {LOCAL | VISIBLE, 0},
                                                         {LOCAL, 0},
