@@ -173,7 +173,7 @@ typedef struct adamra_context_params {
                                   * adamra and linear attention over host memory that needs
                                   * more is streamed, a segment of keys at a time at least */
     double max_submit_ms;        /* no submission shall run longer on the device, by the rate
-                                  * measured so far; 0 means 100; negative: unbounded */
+                                  * measured so far; 0 means 100; negative or inf: unbounded */
     const adamra_cache *cache;   /* NULL: files in the default folder; kept as a copy, its strings
                                   * and `user` are the caller's and outlive the context */
     int no_tune;                 /* 1: run the usual kernels, whatever adamra_tune has measured */

@@ -2,6 +2,7 @@
 #include "base/system.h"
 #include "gpu/store.h"
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -140,6 +141,9 @@ static status open_device(struct adamra_context *context, const adamra_context_p
                                        .user = params->user,
                                        .limits = params->limits};
     struct gpu_external external;
+    if (isnan(params->max_submit_ms))
+        return fail(&context->log, STATUS_INVALID_ARGUMENT,
+                    "max_submit_ms: expected a number, got NaN");
     if (params->vulkan)
         vulkan_adopt(params->vulkan, &external, &device);
     return gpu_device_create(&context->log, &device, &context->device);

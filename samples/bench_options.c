@@ -287,7 +287,7 @@ static status check_uses(struct logger *log, const struct bench_options *options
         {"op", options->op != NULL, EVERY},
         {"pass", options->pass_given, EVERY},
         {"dtype", options->types.count > 0, EVERY},
-        {"device", options->common.device != NULL, EVERY},
+        {"device", options->common.given & GIVEN_DEVICE, EVERY},
         {"repetitions", options->repetitions > 0, EVERY},
         {"min-seconds", options->min_seconds >= 0, EVERY},
         {"max-seconds", options->max_seconds >= 0, EVERY},

@@ -257,7 +257,7 @@ static const struct flag flags[] = {
     {"max-device-memory", 0, "SIZE", FOR_ATTEND, set_max_device_memory,
      "a whole number >= 1, with K, M or G for 2^10, 2^20 or 2^30 of them",
      "memory of the device to take at most, for example 256M (default: what is free)"},
-    {"max-submit-ms", 0, "MS", FOR_RUNS, set_max_submit_ms, "a number > 0, or none",
+    {"max-submit-ms", 0, "MS|none", FOR_RUNS, set_max_submit_ms, "a number > 0, or none",
      "no submission runs longer on the device, as far as can be told (default 100)"},
     {"max-seconds", 0, "S", FOR_TUNE, set_max_seconds, "a number of seconds above 0",
      "measure for so long (default 60); what was begun by then may take seconds more"},

@@ -1,8 +1,11 @@
 /* adamra run: token ids in, logits out. */
 #include "cli.h"
+#include "platform.h"
 #include "tensors.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Rows go to the device in batches of about this many tokens, so that Ctrl-C is noticed. */
 #define BATCH_TOKENS 65536
@@ -150,6 +153,29 @@ static status run_model(struct cli *cli, adamra_model *model)
     return result;
 }
 
+/* An output takes the place of a file of that name, which is not to be the model. */
+static status check_output(struct cli *cli)
+{
+    static const char *const names[] = {"model.safetensors", "config.json"};
+    const char *folder = cli->options.operands.items[0], *output = cli->options.output;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        size_t size = strlen(folder) + strlen(names[i]) + 2;
+        char *path = malloc(size);
+        if (!path) {
+            return fail(&cli->log, STATUS_OUT_OF_HOST_MEMORY, "run: no memory for a path");
+        }
+        snprintf(path, size, "%s/%s", folder, names[i]);
+        bool same = platform_same_file(path, output);
+        free(path);
+        if (same) {
+            return fail(&cli->log, STATUS_INVALID_ARGUMENT,
+                        "run: -o: expected another file than the model's %s, got %s", names[i],
+                        output);
+        }
+    }
+    return STATUS_OK;
+}
+
 status run_command(struct cli *cli)
 {
     const struct options *options = &cli->options;
@@ -160,7 +186,10 @@ status run_command(struct cli *cli)
                     options->tokens ? "-o OUT.safetensors, the file to write"
                                     : "--tokens IN.safetensors, the token ids");
     }
-    status result = cli_open_device(cli);
+    status result = check_output(cli);
+    if (result == STATUS_OK) {
+        result = cli_open_device(cli);
+    }
     if (result == STATUS_OK) {
         result = cli_status(
             adamra_model_load(cli->context, options->operands.items[0], &params, &model));

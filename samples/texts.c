@@ -136,6 +136,12 @@ static char *make_place(const char *name, uint64_t number)
     return place;
 }
 
+/* Some editors begin a file with U+FEFF, which is no JSON. */
+static size_t byte_order_mark(const char *line, size_t size)
+{
+    return size >= 3 && !memcmp(line, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
 static status add_json_lines(struct logger *log, struct text_list *list, const char *name,
                              const adamra_model_info *model)
 {
@@ -151,10 +157,12 @@ static status add_json_lines(struct logger *log, struct text_list *list, const c
     for (uint64_t number = 1;
          result == STATUS_OK && (size = platform_getline(&line, &space, stream)) > 0; number++) {
         char *place = make_place(name, number);
+        size_t mark = number == 1 ? byte_order_mark(line, (size_t)size) : 0;
+        const char *text = line + mark;
         if (!place) {
             result = fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for its name", name);
-        } else if (!is_blank(line, (size_t)size)) {
-            result = add_json_line(log, list, place, line, (size_t)size, model);
+        } else if (!is_blank(text, (size_t)size - mark)) {
+            result = add_json_line(log, list, place, text, (size_t)size - mark, model);
         }
         free(place);
     }

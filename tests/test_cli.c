@@ -218,6 +218,7 @@ END_TEST
 START_TEST(prints_inputs_of_all_kinds_in_order)
 {
     program_write("a.jsonl",
+                  "\xef\xbb\xbf" /* a byte order mark */
                   "{\"text\": \"the name of the file and of the tensor\", \"label\": \"en\"}\n"
                   "\n"
                   "{\"text\": \"der Name der Datei\", \"label\": \"fr\", \"more\": 1}");

@@ -272,6 +272,26 @@ START_TEST(keeps_the_old_file_when_a_run_fails)
 }
 END_TEST
 
+/* Nor is it to replace what it comes from, by whatever name. */
+START_TEST(an_output_is_not_the_model)
+{
+#define ENCODER "'" TESTS_DIR "/golden/encoder_adamra'"
+    static const char *const outputs[] = {"own/model.safetensors", "own/config.json", "link"};
+    program_expect(program_run_in("mkdir own; cp " ENCODER "/model.safetensors " ENCODER
+                                  "/config.json own; ln -s own/model.safetensors link;",
+                                  "devices"),
+                   0, "");
+    for (size_t i = 0; i < ARRAY_SIZE(outputs); i++) {
+        program_expect(program_run("run own --tokens none -o %s", outputs[i]), 2,
+                       "expected another file than the model's");
+        program_expect(program_run_in("cmp own/model.safetensors " ENCODER "/model.safetensors &&"
+                                      "cmp own/config.json " ENCODER "/config.json &&",
+                                      "devices"),
+                       0, "");
+    }
+}
+END_TEST
+
 Suite *cli_files_suite(void)
 {
     Suite *suite = suite_create("cli_files");
@@ -283,6 +303,7 @@ Suite *cli_files_suite(void)
     tcase_add_test(files, reports_files_it_cannot_use);
     tcase_add_test(files, closed_streams_stay_closed);
     tcase_add_test(files, keeps_the_old_file_when_a_run_fails);
+    tcase_add_test(files, an_output_is_not_the_model);
     suite_add_tcase(suite, files);
     return suite;
 }

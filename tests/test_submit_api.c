@@ -74,6 +74,9 @@ START_TEST(a_context_has_the_bound)
     ck_assert_double_eq(context->device->operations_per_ms, 0);
     adamra_context_destroy(whole);
     adamra_context_destroy(usual);
+    const adamra_context_params none = {.max_submit_ms = (double)NAN};
+    ck_assert_int_eq(adamra_context_create(&none, &usual), ADAMRA_INVALID_ARGUMENT);
+    ck_assert_ptr_null(usual);
 }
 END_TEST
 
