@@ -4,7 +4,17 @@
 #include "ops/example.h"
 #include <math.h>
 
-enum { TILE_LANES }; /* invocations that share a segment */
+/* Invocations that share a segment; of the CPU form, quads of columns that an item makes, and an
+ * invocation at a time. */
+enum { TILE_LANES, TILE_COLUMNS = 0, TILE_QUADS };
+/* Of the CPU form, which runs on subgroups of any size, best where the workgroup is one. */
+enum { LANE_NEEDS = NEED_TEXEL | NEED_INT64, LANE16_NEEDS = LANE_NEEDS | NEED_SHUFFLE };
+enum { LANE_TOUCHES = 128 }; /* iterations at most */
+
+static bool is_lane(const struct op_candidate *candidate)
+{
+    return candidate->need & NEED_INT64;
+}
 
 static uint32_t top_level(const struct op_call *call)
 {
@@ -65,11 +75,19 @@ static uint64_t item_elements(const struct op_candidate *candidate)
     return candidate->group / candidate->tiles[TILE_LANES];
 }
 
+/* Items that a segment of the last level is, in the CPU form. */
+static uint64_t column_tiles(const struct op_call *call, const struct op_candidate *candidate)
+{
+    return size_div_up(call->params.pool.quads, candidate->tiles[TILE_COLUMNS]);
+}
+
 static uint64_t pool_items(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct pool_params *p = &call->params.pool;
-    uint64_t segments = p->segments[top_level(call)];
-    return size_div_up(p->batch * segments * p->quads, item_elements(candidate));
+    uint64_t segments = p->batch * (uint64_t)p->segments[top_level(call)];
+    if (is_lane(candidate))
+        return segments * column_tiles(call, candidate);
+    return size_div_up(segments * p->quads, item_elements(candidate));
 }
 
 static uint64_t pool_iterations(const struct op_call *call, const struct op_candidate *candidate)
@@ -77,6 +95,11 @@ static uint64_t pool_iterations(const struct op_call *call, const struct op_cand
     const struct pool_params *p = &call->params.pool;
     uint64_t rows = size_min(p->rates[top_level(call)], p->rows);
     uint64_t segments = p->rates[top_level(call)] / p->rates[0];
+    if (is_lane(candidate)) {
+        uint64_t lanes = (uint64_t)candidate->group * candidate->tiles[TILE_QUADS];
+        uint64_t columns = size_min(p->quads, candidate->tiles[TILE_COLUMNS]);
+        return size_div_up(columns, lanes) * (rows + 2 * segments + 1) + LANE_TOUCHES;
+    }
     return size_div_up(rows, candidate->tiles[TILE_LANES]) + segments;
 }
 
@@ -85,10 +108,15 @@ static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
 {
     const struct op_call *call = span_call(dispatch);
     const struct pool_params *p = &call->params.pool;
-    uint64_t group = item_elements(span_candidate(dispatch)), top = p->rates[top_level(call)];
+    const struct op_candidate *candidate = span_candidate(dispatch);
+    uint64_t group = item_elements(candidate), top = p->rates[top_level(call)];
     uint64_t segments = p->segments[top_level(call)], last = p->batch * segments - 1;
     uint64_t low = size_min(first * group / p->quads, last);
     uint64_t high = size_min((end_item * group - 1) / p->quads, last);
+    if (is_lane(candidate)) {
+        low = first / column_tiles(call, candidate);
+        high = (end_item - 1) / column_tiles(call, candidate);
+    }
     struct span_layout layout = {
         .batch = p->x_batch, .row = p->x_row, .width = p->quads, .groups = 1, .heads = 1};
     uint64_t each = top, rows = p->rows; /* rows of a segment of the last level; of all */
@@ -178,8 +206,24 @@ static struct op_shape_class pool_class(const struct op_call *call)
     return (struct op_shape_class){.widths = {p->quads}, .kind = call->options[OPTION_LONG]};
 }
 
+/* Whether rows of all levels are pairs of quads. */
+static bool pairs(const struct op_call *call, const struct op_candidate *candidate)
+{
+    const struct pool_params *p = &call->params.pool;
+    (void)candidate;
+    for (uint32_t level = 0; level <= top_level(call); level++)
+        if (!span_pairs(&call->tensors[POOL_Y + level], p->quads | p->y_row | p->y_batch[level]))
+            return false;
+    return true;
+}
+
 static const struct op_candidate candidates[] = {
-    {"flat_texel", SHADER_pool_texel, NEED_TEXEL, CLASS_CPU, 64, {1}, NULL},
+    {"lane16_long", SHADER_pool_lane, LANE16_NEEDS, CLASS_CPU, 16, {16, 1}, long_segments},
+    {"lane16_pairs", SHADER_pool_lane, LANE16_NEEDS, CLASS_CPU, 16, {128, 2}, pairs},
+    {"lane16", SHADER_pool_lane, LANE16_NEEDS, CLASS_CPU, 16, {128, 1}, NULL},
+    {"lane8_long", SHADER_pool_lane, LANE_NEEDS, CLASS_CPU, 8, {8, 1}, long_segments},
+    {"lane8_pairs", SHADER_pool_lane, LANE_NEEDS, CLASS_CPU, 8, {128, 2}, pairs},
+    {"lane8", SHADER_pool_lane, LANE_NEEDS, CLASS_CPU, 8, {128, 1}, NULL},
     {"lanes", SHADER_pool, NEED_NOTHING, CLASS_GPU, 128, {32}, long_segments},
     {"flat_few", SHADER_pool_few, NEED_NOTHING, CLASS_SPARE, 64, {1}, NULL},
     {"flat", SHADER_pool, NEED_NOTHING, CLASS_ANY, 64, {1}, NULL},
