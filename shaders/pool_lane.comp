@@ -1,8 +1,7 @@
 #version 450
 // Y_l[b][j] = pool of X, as pool.comp. CPU form: an item is a segment of the last level, and those
-// of the levels before that it consists of, of COLUMNS quads of columns. An invocation has QUADS
-// neighbouring ones at a time; stores are met only where there is something to store, as software
-// drivers go through them with no invocation left, too.
+// of the levels before that it consists of, of COLUMNS quads of columns; an invocation has QUADS
+// neighbouring ones at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "pairs.glsl"

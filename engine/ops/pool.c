@@ -9,7 +9,7 @@
 enum { TILE_LANES, TILE_COLUMNS = 0, TILE_QUADS };
 /* Of the CPU form, which runs on subgroups of any size, best where the workgroup is one. */
 enum { LANE_NEEDS = NEED_TEXEL | NEED_INT64, LANE16_NEEDS = LANE_NEEDS | NEED_SHUFFLE };
-enum { LANE_TOUCHES = 128 }; /* iterations at most */
+enum { LANE_TOUCHES = 512 }; /* iterations at most, as it touches what a cache holds */
 
 static bool is_lane(const struct op_candidate *candidate)
 {
@@ -109,14 +109,12 @@ static void pool_span(const struct gpu_dispatch *dispatch, uint32_t index, uint6
     const struct op_call *call = span_call(dispatch);
     const struct pool_params *p = &call->params.pool;
     const struct op_candidate *candidate = span_candidate(dispatch);
-    uint64_t group = item_elements(candidate), top = p->rates[top_level(call)];
-    uint64_t segments = p->segments[top_level(call)], last = p->batch * segments - 1;
-    uint64_t low = size_min(first * group / p->quads, last);
-    uint64_t high = size_min((end_item * group - 1) / p->quads, last);
-    if (is_lane(candidate)) {
-        low = first / column_tiles(call, candidate);
-        high = (end_item - 1) / column_tiles(call, candidate);
-    }
+    const uint64_t top = p->rates[top_level(call)];
+    const uint64_t segments = p->segments[top_level(call)], last = p->batch * segments - 1;
+    const uint64_t group = is_lane(candidate) ? 1 : item_elements(candidate);
+    const uint64_t wide = is_lane(candidate) ? column_tiles(call, candidate) : p->quads;
+    const uint64_t low = size_min(first * group / wide, last);
+    const uint64_t high = size_min((end_item * group - 1) / wide, last);
     struct span_layout layout = {
         .batch = p->x_batch, .row = p->x_row, .width = p->quads, .groups = 1, .heads = 1};
     uint64_t each = top, rows = p->rows; /* rows of a segment of the last level; of all */
