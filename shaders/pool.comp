@@ -5,21 +5,15 @@
 // and the only level.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "pool.glsl"
 
 layout(local_size_x_id = ID_GROUP) in;
 layout(constant_id = ID_GROUP) const uint GROUP = 64;
 layout(constant_id = ID_TILE + 0) const uint LANES = 1; // a power of two that divides GROUP
-layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
-layout(constant_id = ID_OPTION + OPTION_LEVELS) const uint levels = 1;
-layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
 
-QUADS_IN(x, POOL_X)
-SMALL_WORDS(lengths, POOL_LENGTHS)
 TENSOR_OUT(y0, POOL_Y)
 TENSOR_OUT(y1, POOL_Y + 1)
 TENSOR_OUT(y2, POOL_Y + 2)
-MOMENTS_IN(moments, POOL_MOMENTS)
-PUSH(pool_params)
 const uint WIDTH = GROUP / LANES; // elements of an item
 const uint AT_ONCE = 4;           // rows that a lane loads, before it uses the first
 shared vec4 parts[LANES > 1 ? GROUP : 1];
@@ -41,24 +35,12 @@ void store_segment(uint level, uint b, uint j, uint quad, pooled a)
 {
     if (j >= p.segments[level]) return;
     vec4 y = pooling == POOLING_MEAN ? a.sum / float(max(a.count, 1)) : a.sum;
-    const uvec4 column = quad * 4 + uvec4(0, 1, 2, 3);
-    if (normed != 0) y = mix(vec4(0), y, lessThan(column, uvec4(p.columns)));
+    y = without_padding(y, quad);
     const uint at = b * p.y_batch[level] + j * p.y_row + quad;
     if (level == 0) STORE(y0, POOL_Y, at, y)
     else if (level == 1) STORE(y1, POOL_Y + 1, at, y)
     else STORE(y2, POOL_Y + 2, at, y)
 }
-
-// A quad of X, of the row whose moments are at `m_at`.
-vec4 read_row(uint at, uint m_at)
-{
-    const vec4 x = FETCH(x, POOL_X, at);
-    if (normed == 0) return x;
-    const vec4 m = MOMENTS(moments, POOL_MOMENTS, m_at);
-    return (x - m.x) * m.y;
-}
-
-vec4 pool_two(vec4 x, vec4 y) { return pooling == POOLING_MAX ? max(x, y) : x + y; }
 
 // A segment of level 0 from row `first` of X on, whose quad is at `at`.
 pooled pool_rows(uint at, uint m_at, uint first, uint valid)

@@ -4,23 +4,17 @@
 // neighbouring ones at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "pool.glsl"
 #include "pairs.glsl"
 
 layout(local_size_x_id = ID_GROUP) in;
 layout(constant_id = ID_GROUP) const uint GROUP = 8;
 layout(constant_id = ID_TILE + 0) const uint COLUMNS = 128;
 layout(constant_id = ID_TILE + 1) const uint QUADS = 1; // 2: stored as a pair
-layout(constant_id = ID_OPTION + OPTION_POOLING) const uint pooling = POOLING_MEAN;
-layout(constant_id = ID_OPTION + OPTION_LEVELS) const uint levels = 1;
-layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
 
-QUADS_IN(x, POOL_X)
-WORDS_IN(lengths, POOL_LENGTHS)
 PAIRS_OUT(y0, POOL_Y)
 PAIRS_OUT(y1, POOL_Y + 1)
 PAIRS_OUT(y2, POOL_Y + 2)
-MOMENTS_IN(moments, POOL_MOMENTS)
-PUSH(pool_params)
 const uint LINE = y0_type == TYPE_F16 ? 8 : 4; // quads of a line of the cache
 const uint TOUCHED = 2048 / COLUMNS;           // rows of an item that the first cache holds
 
@@ -31,8 +25,6 @@ struct pooled {
 };
 const pooled NOTHING = pooled(vec4(0), vec4(0), 0);
 
-vec4 pool_two(vec4 x, vec4 y) { return pooling == POOLING_MAX ? max(x, y) : x + y; }
-
 void add(inout pooled a, pooled b)
 {
     if (a.count == 0) a = b;
@@ -40,26 +32,18 @@ void add(inout pooled a, pooled b)
         a = pooled(pool_two(a.near, b.near), pool_two(a.far, b.far), a.count + b.count);
 }
 
-vec4 read_quad(uint at, uint m_at)
-{
-    const vec4 x = FETCH(x, POOL_X, at);
-    if (normed == 0) return x;
-    const vec4 m = MOMENTS(moments, POOL_MOMENTS, m_at);
-    return (x - m.x) * m.y;
-}
-
 // A segment of level 0, of `count` rows of X.
 pooled pool_rows(uint at, uint m_at, uint count)
 {
     pooled a = pooled(vec4(0), vec4(0), count);
     if (count > 0) {
-        a.near = read_quad(at, m_at);
-        if (QUADS == 2) a.far = read_quad(at + 1, m_at);
+        a.near = read_row(at, m_at);
+        if (QUADS == 2) a.far = read_row(at + 1, m_at);
     }
     for (uint r = 1; r < count; r++) {
         at += p.x_row;
-        a.near = pool_two(a.near, read_quad(at, m_at + r));
-        if (QUADS == 2) a.far = pool_two(a.far, read_quad(at + 1, m_at + r));
+        a.near = pool_two(a.near, read_row(at, m_at + r));
+        if (QUADS == 2) a.far = pool_two(a.far, read_row(at + 1, m_at + r));
     }
     return a;
 }
@@ -67,9 +51,8 @@ pooled pool_rows(uint at, uint m_at, uint count)
 // What is stored of a quad, `column` of its row.
 vec4 finish(vec4 sum, uint count, uint column)
 {
-    const uvec4 columns = column * 4 + uvec4(0, 1, 2, 3);
-    const vec4 y = pooling == POOLING_MEAN ? sum * (1.0 / float(max(count, 1))) : sum;
-    return normed != 0 ? mix(vec4(0), y, lessThan(columns, uvec4(p.columns))) : y;
+    if (pooling == POOLING_MEAN) sum *= 1.0 / float(max(count, 1));
+    return without_padding(sum, column);
 }
 
 #define STORE_POOLED(name, b, at, near, far)                                                       \
@@ -113,7 +96,7 @@ void main()
     const uint ratio1 = levels > 1 ? ratio(p.rates[1], p.rates[0]) : 1;
     const uint ratio2 = levels > 2 ? ratio(p.rates[2], p.rates[1]) : 1;
     const uint j1 = j2 * ratio2, j0 = j1 * ratio1, first = j2 * p.rates[top];
-    const uint valid = min(WORD(lengths, POOL_LENGTHS, b), p.rows);
+    const uint valid = min(SMALL_WORD(lengths, POOL_LENGTHS, b), p.rows);
     const uint count = min(p.rates[top], valid - min(valid, first)); // rows of X
     const uint segments = min(ratio1 * ratio2, p.segments[0] - min(p.segments[0], j0));
     const uint width = min(p.quads - column, COLUMNS);
