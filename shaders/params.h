@@ -160,16 +160,16 @@ struct state_params {
     uint heads, k_head, v_head; /* several heads; quads, 0: all heads read the same rows */
 };
 
-/* S = sum over stretches of P, in order. A block is dk4*4*dv4 + dk4 quads. With OPTION_CONTINUE
- * the sums start from what is in S: stretches may come in several calls, in order, without changing
- * a bit. */
+/* S = sum over stretches of P, in order. A block is dk4*4*dv4 + dk4 quads; in P a head's blocks all
+ * come before the next head's. With OPTION_CONTINUE the sums start from what is in S: stretches may
+ * come in several calls, in order, without changing a bit. */
 #define REDUCE_P 0 /* f32 */
 #define REDUCE_S 1 /* f32 */
 struct reduce_params {
     item_range items;
-    uint blocks, stretches, quads; /* blocks = B*G, quads of a block */
-    uint p_start;                  /* quads */
-    uint s_start, s_block;         /* quads; S of block i at s_start + i*s_block */
+    uint heads, blocks, stretches, quads; /* blocks = B*G, of each head; quads of a block */
+    uint p_start;                         /* quads */
+    uint s_start, s_block; /* quads; S of block i of head h at s_start + i*s_block + h*quads */
 };
 
 /* logits r of query i: given, or W_r q + b_r; then for top1 head = argmax r (ties to the lowest),

@@ -16,8 +16,9 @@ void main()
     const uint items = (p.quads + GROUP - 1) / GROUP; // of a block
     const uint block = item / items, quad = item % items * GROUP + gl_LocalInvocationIndex;
     if (quad >= p.quads) return;
+    const uint head = block / p.blocks;
     uint from = p.p_start + block * p.stretches * p.quads + quad;
-    const uint to = p.s_start + block * p.s_block + quad;
+    const uint to = p.s_start + (block - head * p.blocks) * p.s_block + head * p.quads + quad;
     vec4 sum = vec4(0);
     if (continued != 0) sum = LOAD(state, REDUCE_S, to);
     // No condition between the loads and their use: compilers move loads into it, one by one.

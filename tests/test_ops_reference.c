@@ -191,14 +191,14 @@ END_TEST
 
 START_TEST(reduce)
 {
-    float p[] = {1, 2, 3, 4, 10, 20, 30, 40, 5, 6, 7, 8, 50, 60, 70, 80}, s[8];
+    float s[16], p[] = {1, 2,  3,  4,  10, 20, 30, 40, 5, 6, 7, 8, 50, 60, 70, 80, /* head 0 */
+                        9, 10, 11, 12, 0,  0,  0,  1,  1, 1, 1, 1, 2,  2,  2,  2}; /* head 1 */
     struct op_call call = {.op = &op_reduce};
     call.params.reduce =
-        (struct reduce_params){.blocks = 2, .stretches = 2, .quads = 1, .s_block = 1};
-    call.tensors[REDUCE_P] = FLOATS(p);
-    call.tensors[REDUCE_S] = FLOATS(s);
+        (struct reduce_params){.heads = 2, .blocks = 2, .stretches = 2, .quads = 1, .s_block = 2};
+    call.tensors[REDUCE_P] = FLOATS(p), call.tensors[REDUCE_S] = FLOATS(s);
     op_reduce.reference(&call);
-    EXPECT(s, 11, 22, 33, 44, 55, 66, 77, 88);
+    EXPECT(s, 11, 22, 33, 44, 9, 10, 11, 13, 55, 66, 77, 88, 3, 3, 3, 3);
 }
 END_TEST
 

@@ -166,7 +166,8 @@ static void add_all_at_once(struct graph *graph, const struct attn_shape *shape,
     if (part.target == states)
         return;
     call = graph_add_call(graph, &op_reduce);
-    call->params.reduce = (struct reduce_params){.blocks = blocks,
+    call->params.reduce = (struct reduce_params){.heads = 1, /* of as many blocks as all have */
+                                                 .blocks = blocks,
                                                  .stretches = part.stretches.count,
                                                  .quads = (uint32_t)block,
                                                  .s_block = (uint32_t)block};
@@ -174,13 +175,15 @@ static void add_all_at_once(struct graph *graph, const struct attn_shape *shape,
     call->tensors[REDUCE_S] = states;
 }
 
-/* Appends the sum of a head's partial states into its place in S. */
+/* Appends the sums of the partial states of `heads` heads, from `head` on, into their places in S.
+ * part: of the first one; the others' lie behind it. */
 static void add_reduce(struct graph *graph, const struct attn_shape *shape, uint32_t head,
-                       const struct part *part, tensor_id states)
+                       uint32_t heads, const struct part *part, tensor_id states)
 {
     uint64_t block = state_block(shape);
     struct graph_call *call = graph_add_call(graph, &op_reduce);
     call->params.reduce = (struct reduce_params){
+        .heads = heads,
         .blocks = shape->batch * shape->groups,
         .stretches = part->stretches.count,
         .quads = (uint32_t)block,
@@ -203,6 +206,37 @@ static void set_whole(const struct attn_shape *shape, uint32_t head, tensor_id s
     part->p_group = shape->heads * block;
 }
 
+/* How many heads, from `head` on, have as many stretches: one call sums them. */
+static uint32_t alike(const struct attn_shape *shape, uint32_t head)
+{
+    uint32_t count = multires_stretches(shape, head).count, end = head + 1;
+    while (end < shape->heads && multires_stretches(shape, end).count == count)
+        end++;
+    return end - head;
+}
+
+/* Sets where the partial states of heads go that are alike: one head's blocks after the other's. */
+static void set_parts(struct graph *graph, const struct attn_shape *shape, uint32_t head,
+                      uint32_t heads, tensor_id states, struct part *parts)
+{
+    uint64_t blocks = (uint64_t)shape->batch * shape->groups;
+    uint32_t count = multires_stretches(shape, head).count;
+    uint64_t quads = count * state_block(shape);
+    tensor_id partial = NO_TENSOR;
+    if (count > 1)
+        partial = graph_add_tensor(graph, "partial states", ELEMENT_F32,
+                                   heads * blocks * quads * 4, GRAPH_SCRATCH);
+    for (uint32_t i = 0; i < heads; i++) {
+        parts[head + i] = (struct part){.stretches = multires_stretches(shape, head + i),
+                                        .keys = shape->m,
+                                        .target = partial,
+                                        .p_start = i * blocks * quads,
+                                        .p_group = quads};
+        if (count == 1)
+            set_whole(shape, head + i, states, &parts[head + i]);
+    }
+}
+
 /* Appends what fills S [B, G, H] and returns it. Head by head, all states come before all sums:
  * the heads' states may then overlap on the device. */
 tensor_id multires_add_states(struct graph *graph, const struct attn_shape *shape,
@@ -217,22 +251,13 @@ tensor_id multires_add_states(struct graph *graph, const struct attn_shape *shap
         add_all_at_once(graph, shape, io, k_head, v_head, states);
         return states;
     }
-    for (uint32_t head = 0; head < shape->heads; head++) {
-        struct part *part = &parts[head];
-        *part = (struct part){.stretches = multires_stretches(shape, head), .keys = shape->m};
-        set_whole(shape, head, states, part);
-        if (part->stretches.count > 1) {
-            uint64_t quads = part->stretches.count * block;
-            part->target = graph_add_tensor(graph, "partial states", ELEMENT_F32,
-                                            blocks * quads * 4, GRAPH_SCRATCH);
-            part->p_start = 0;
-            part->p_group = quads;
-        }
-        add_state(graph, shape, io, head, part);
-    }
+    for (uint32_t head = 0; head < shape->heads; head += alike(shape, head))
+        set_parts(graph, shape, head, alike(shape, head), states, parts);
     for (uint32_t head = 0; head < shape->heads; head++)
+        add_state(graph, shape, io, head, &parts[head]);
+    for (uint32_t head = 0; head < shape->heads; head += alike(shape, head))
         if (parts[head].target != states)
-            add_reduce(graph, shape, head, &parts[head], states);
+            add_reduce(graph, shape, head, alike(shape, head), &parts[head], states);
     return states;
 }
 
@@ -269,9 +294,9 @@ status multires_add_keys(struct graph *graph, const struct attn_shape *shape,
             set_whole(shape, keys->head + i, states, part);
         add_state(graph, shape, io, keys->head + i, part);
     }
-    for (uint32_t i = 0; i < keys->heads && keys->last && !whole; i++) {
-        parts[i].more = keys->stretch > 0;
-        add_reduce(graph, shape, keys->head + i, &parts[i], states);
+    if (keys->last && !whole) {
+        parts[0].more = keys->stretch > 0;
+        add_reduce(graph, shape, keys->head, keys->heads, &parts[0], states);
     }
     return graph_status(graph);
 }

@@ -1,13 +1,19 @@
 /* reduce: S = sum over stretches of P, in order, for each block of a state. */
 #include "ops/example.h"
 
+/* The first number of S of block `i` of all heads'. */
+static uint64_t state_start(const struct reduce_params *p, uint64_t i)
+{
+    return 4 * (p->s_start + i % p->blocks * p->s_block + i / p->blocks * p->quads);
+}
+
 static void reduce_reference(const struct op_call *call)
 {
     const struct reduce_params *p = &call->params.reduce;
     uint64_t block = 4 * (uint64_t)p->quads;
-    for (uint64_t i = 0; i < p->blocks; i++) {
+    for (uint64_t i = 0; i < (uint64_t)p->heads * p->blocks; i++) {
         uint64_t from = 4 * (uint64_t)p->p_start + i * p->stretches * block;
-        uint64_t to = 4 * (p->s_start + i * p->s_block);
+        uint64_t to = state_start(p, i);
         for (uint64_t c = 0; c < block; c++) {
             bool again = call->options[OPTION_CONTINUE];
             double sum = again ? tensor_get(&call->tensors[REDUCE_S], to + c) : 0;
@@ -26,7 +32,8 @@ static uint64_t block_items(const struct op_call *call, const struct op_candidat
 
 static uint64_t reduce_items(const struct op_call *call, const struct op_candidate *candidate)
 {
-    return call->params.reduce.blocks * block_items(call, candidate);
+    const struct reduce_params *p = &call->params.reduce;
+    return (uint64_t)p->heads * p->blocks * block_items(call, candidate);
 }
 
 static void reduce_span(const struct gpu_dispatch *dispatch, uint32_t index, uint64_t first,
@@ -48,10 +55,11 @@ static void reduce_span(const struct gpu_dispatch *dispatch, uint32_t index, uin
     uint64_t rows = p->stretches;
     if (index == REDUCE_S) {
         layout = (struct span_layout){.start = p->s_start,
-                                      .batch = p->s_block,
+                                      .batch = p->quads, /* a head */
+                                      .group = p->s_block,
                                       .row = 1,
                                       .width = 1,
-                                      .groups = 1,
+                                      .groups = p->blocks,
                                       .heads = 1};
         rows = p->quads;
         span_rows(&layout, call->tensors[index].type, first / items, last / items, low, high, rows,
@@ -65,7 +73,7 @@ static void reduce_span(const struct gpu_dispatch *dispatch, uint32_t index, uin
 static void reduce_cost(const struct op_call *call, double *operations, double *bytes)
 {
     const struct reduce_params *p = &call->params.reduce;
-    double numbers = 4.0 * p->blocks * p->quads;
+    double numbers = 4.0 * p->heads * p->blocks * p->quads;
     *operations = numbers * p->stretches;
     *bytes = numbers * 4 * (p->stretches + (call->options[OPTION_CONTINUE] ? 2.0 : 1.0));
 }
@@ -74,15 +82,16 @@ static void reduce_example(struct random *random, enum element_type type, struct
 {
     struct reduce_params *p = &call->params.reduce;
     (void)type; /* states are f32 */
+    p->heads = random_between(random, 1, 3);
     p->blocks = random_between(random, 1, 5);
     p->stretches = example_rows(random, 40);
     p->quads = random_between(random, 1, 300);
     p->p_start = random_between(random, 0, 5);
     p->s_start = random_between(random, 0, 5);
-    p->s_block = p->quads * random_between(random, 1, 3);
+    p->s_block = p->quads * random_between(random, p->heads, p->heads + 2);
     call->options[OPTION_CONTINUE] = random_between(random, 0, 1);
     example_tensor(call, REDUCE_P, ELEMENT_F32,
-                   4 * (uint64_t)(p->p_start + p->blocks * p->stretches * p->quads));
+                   4 * (uint64_t)(p->p_start + p->heads * p->blocks * p->stretches * p->quads));
     example_tensor(call, REDUCE_S, ELEMENT_F32,
                    4 * (uint64_t)(p->s_start + p->blocks * p->s_block));
 }
@@ -93,10 +102,9 @@ static void reduce_prepare(struct random *random, const struct op_call *call)
     const struct reduce_params *p = &call->params.reduce;
     if (!call->options[OPTION_CONTINUE])
         return;
-    for (uint64_t i = 0; i < p->blocks; i++)
+    for (uint64_t i = 0; i < (uint64_t)p->heads * p->blocks; i++)
         for (uint64_t c = 0; c < 4 * (uint64_t)p->quads; c++)
-            tensor_set(&call->tensors[REDUCE_S], 4 * (p->s_start + i * p->s_block) + c,
-                       random_normal(random));
+            tensor_set(&call->tensors[REDUCE_S], state_start(p, i) + c, random_normal(random));
 }
 
 static struct op_shape_class reduce_class(const struct op_call *call)

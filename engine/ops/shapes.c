@@ -191,7 +191,7 @@ static void fill_reduce(const struct op_shape *shape, enum element_type type, ui
     uint32_t quads = shape->a * shape->b / 4 + shape->a / 4, blocks = rows / STRETCHES;
     (void)type; /* states are f32 */
     call->params.reduce = (struct reduce_params){
-        .blocks = blocks, .stretches = STRETCHES, .quads = quads, .s_block = quads};
+        .heads = 1, .blocks = blocks, .stretches = STRETCHES, .quads = quads, .s_block = quads};
     example_tensor(call, REDUCE_P, ELEMENT_F32, 4 * (uint64_t)rows * quads);
     example_tensor(call, REDUCE_S, ELEMENT_F32, 4 * (uint64_t)blocks * quads);
 }
