@@ -86,12 +86,13 @@ static void softmax_span(const struct gpu_dispatch *dispatch, uint32_t index, ui
     span_rows(&layout, call->tensors[index].type, low, high, row, row_end, rows, begin, end);
 }
 
-/* Of sparse calls the plan cuts the runs (attn/softmax.c). */
+/* Of sparse calls the plan cuts the runs (attn/softmax.c), but not within the keys of a step. */
 static uint64_t softmax_iterations(const struct op_call *call, const struct op_candidate *candidate)
 {
     const struct softmax_params *p = &call->params.softmax;
     uint64_t keys = is_lane(candidate) ? candidate->tiles[TILE_KEYS] : BLOCK_KEYS;
-    return call->options[OPTION_SPARSE] ? 0 : size_div_up(p->m, keys) * (p->dk4 + 2);
+    uint64_t seen = call->options[OPTION_SPARSE] ? size_min(p->m, BLOCK_KEYS) : p->m;
+    return size_div_up(seen, keys) * (p->dk4 + 2);
 }
 
 /* One lane-wide column tile where that is all there is. */
