@@ -32,11 +32,11 @@ static status create_handle(struct gpu_device *device)
                                .enabledExtensionCount = enable.extension_count,
                                .ppEnabledExtensionNames = enable.extensions,
                                .pEnabledFeatures = &enable.core};
-    GPU_TRY(device, result,
-            device->instance.CreateDevice(device->physical, &info, NULL, &device->handle));
+    VkResult vk = device->instance.CreateDevice(device->physical, &info, NULL, &device->handle);
+    if (vk < 0)
+        return gpu_vk_fail(device, vk, "vkCreateDevice", __FILE__, __LINE__);
     gpu_enable_keep(&info, &device->features);
-error:
-    return result;
+    return STATUS_OK;
 }
 
 /* Takes over what is known of a physical device. */
@@ -246,15 +246,15 @@ void gpu_device_destroy(struct gpu_device *device)
     free(device);
 }
 
-VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
-                          VkFence fence)
+status gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
+                        VkFence fence)
 {
     if (device->lock)
         device->lock(device->lock_user);
-    VkResult result = device->vk.vkQueueSubmit(device->queue, count, submits, fence);
+    VkResult vk = device->vk.vkQueueSubmit(device->queue, count, submits, fence);
     if (device->unlock)
         device->unlock(device->lock_user);
-    return result;
+    return vk >= 0 ? STATUS_OK : gpu_vk_fail(device, vk, "vkQueueSubmit", __FILE__, __LINE__);
 }
 
 /* Waking a thread takes tens of microseconds, which is much of what a small run takes: so the fence
@@ -293,6 +293,7 @@ status gpu_fence_wait(struct gpu_device *device, VkFence fence)
         result = wait_fence(device, fence);
     if (result == VK_SUCCESS)
         return STATUS_OK;
-    device->lost = true;
-    return gpu_vk_fail(device, result, "vkWaitForFences", __FILE__, __LINE__);
+    device->lost = true; /* whatever the reason: of no more use */
+    gpu_vk_fail(device, result, "vkWaitForFences", __FILE__, __LINE__);
+    return STATUS_DEVICE_LOST;
 }

@@ -201,8 +201,8 @@ static inline void gpu_cancel(struct gpu_device *device)
  * progress_to stand for is done. STATUS_CANCELLED when the caller does not want the rest. */
 status gpu_progress(struct gpu_device *device, double share);
 /* Submits under the caller's lock. `fence` may be VK_NULL_HANDLE. */
-VkResult gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
-                          VkFence fence);
+status gpu_queue_submit(struct gpu_device *device, uint32_t count, const VkSubmitInfo *submits,
+                        VkFence fence);
 /* Waits for a submission. On failure the device counts as lost: what it does is not known. */
 status gpu_fence_wait(struct gpu_device *device, VkFence fence);
 

@@ -42,8 +42,9 @@ status gpu_once_run(struct gpu_device *device, const struct gpu_once *once)
                            .commandBufferCount = 1,
                            .pCommandBuffers = &once->command};
     GPU_TRY(device, result, device->vk.vkEndCommandBuffer(once->command));
-    GPU_TRY(device, result, gpu_queue_submit(device, 1, &submit, once->fence));
-    result = gpu_fence_wait(device, once->fence);
+    result = gpu_queue_submit(device, 1, &submit, once->fence);
+    if (!result)
+        result = gpu_fence_wait(device, once->fence);
     if (result)
         return result;
     GPU_TRY(device, result, device->vk.vkResetFences(device->handle, 1, &once->fence));

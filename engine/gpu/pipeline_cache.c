@@ -43,7 +43,6 @@ static VkResult create(struct gpu_device *device, const void *data, size_t size,
 
 status gpu_pipeline_cache_create(struct gpu_device *device, struct gpu_pipeline_cache *cache)
 {
-    status result = STATUS_OK;
     size_t size = 0;
     void *data = load(device, &size);
     VkResult vk = create(device, data, size, &cache->handle);
@@ -52,9 +51,8 @@ status gpu_pipeline_cache_create(struct gpu_device *device, struct gpu_pipeline_
     else if (data && vk != VK_ERROR_OUT_OF_HOST_MEMORY && vk != VK_ERROR_OUT_OF_DEVICE_MEMORY)
         vk = create(device, NULL, 0, &cache->handle); /* a driver that dislikes the data */
     free(data);
-    GPU_TRY(device, result, vk);
-error:
-    return result;
+    return vk >= 0 ? STATUS_OK
+                   : gpu_vk_fail(device, vk, "vkCreatePipelineCache", __FILE__, __LINE__);
 }
 
 /* Takes over what other processes have kept since. */

@@ -111,7 +111,9 @@ static status submit_group(struct gpu_commands *commands)
                            .commandBufferCount = group.end - group.first,
                            .pCommandBuffers = &handles[group.first]};
     GPU_TRY(device, result, device->vk.vkResetFences(device->handle, 1, &commands->fences[slot]));
-    GPU_TRY(device, result, gpu_queue_submit(device, 1, &submit, commands->fences[slot]));
+    result = gpu_queue_submit(device, 1, &submit, commands->fences[slot]);
+    if (result)
+        return result;
     run->groups[slot] = group;
     run->next = group.end;
     run->submissions++;
