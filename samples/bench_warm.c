@@ -2,6 +2,7 @@
 #include "bench_encoder.h"
 #include "bench_run.h"
 #include "gpu/cache.h"
+#include "ops/choices.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,10 @@ status bench_first_warm(struct bench_run *run, const struct work_spec *spec, dou
     if (result != STATUS_OK) {
         return result;
     }
-    if (spec->model) {
+    if (!op_choices_use(device, run->device->choices)) { /* the kernels of the row */
+        result = STATUS_OUT_OF_HOST_MEMORY;
+    }
+    if (result == STATUS_OK && spec->model) {
         result = bench_model_load(&run->log, device, bench_model_folder(run), spec->type, &model);
         own.model = model;
     }

@@ -267,7 +267,7 @@ status work_check(struct work *work, bool *wrong, struct work_error *error)
     *error = (struct work_error){0};
     status result = work->pass->check(work, error);
     double limit = tolerances[work->spec.type] * sqrt(error->norm);
-    /* Written so that a NaN is wrong. */
-    *wrong = !(sqrt(error->difference) <= limit);
+    /* Written so that a NaN is wrong, as is what nothing was compared of. */
+    *wrong = error->rows == 0 || !(sqrt(error->difference) <= limit);
     return result;
 }

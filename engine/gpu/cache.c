@@ -36,16 +36,16 @@ uint64_t gpu_cache_hash(uint64_t seed, const void *bytes, size_t size)
     return hash;
 }
 
-/* ---- identity ---- */
-
-static uint64_t hash_text(uint64_t seed, const char *text)
+uint64_t gpu_cache_hash_text(uint64_t seed, const char *text)
 {
-    return gpu_cache_hash(seed, text, strlen(text));
+    return gpu_cache_hash(seed, text, strlen(text) + 1);
 }
+
+/* ---- identity ---- */
 
 static uint64_t hash_build(void)
 {
-    uint64_t hash = hash_text(SEED, PROJECT_VERSION);
+    uint64_t hash = gpu_cache_hash_text(SEED, PROJECT_VERSION);
     for (uint32_t i = 0; i < SHADER_COUNT; i++) {
         size_t count;
         const uint32_t *words = gpu_shader_words((enum gpu_shader)i, &count);
@@ -60,7 +60,8 @@ struct gpu_cache_identity gpu_cache_identify(const struct gpu_device *device)
                                                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
     device->instance.GetPhysicalDeviceProperties2(device->physical, &properties);
     const VkPhysicalDeviceProperties *core = &properties.properties;
-    uint64_t text = hash_text(hash_text(SEED, device->info.driver), device->info.driver_version);
+    uint64_t text = gpu_cache_hash_text(SEED, device->info.driver);
+    text = gpu_cache_hash_text(text, device->info.driver_version);
     struct gpu_cache_identity identity = {.vendor = core->vendorID,
                                           .device = core->deviceID,
                                           .driver = core->driverVersion,
@@ -120,8 +121,9 @@ void *gpu_cache_seal(const struct gpu_cache_identity *identity, const void *payl
  */
 static void make_key(const struct gpu_device *device, const char *name, char *key, size_t size)
 {
-    uint64_t user = hash_text(hash_text(SEED, device->info.driver), device->info.name);
-    user = hash_text(user, PROJECT_VERSION);
+    uint64_t user = gpu_cache_hash_text(SEED, device->info.driver);
+    user = gpu_cache_hash_text(user, device->info.name);
+    user = gpu_cache_hash_text(user, PROJECT_VERSION);
     snprintf(key, size, "%s-%s-%08x", name, device->info.uuid_text, (unsigned)user);
 }
 

@@ -34,6 +34,8 @@ bool gpu_cache_save(const struct gpu_device *device, const struct gpu_store *sto
                     const char *name, const void *payload, size_t size);
 /* Of bytes; a change of one word always changes it. */
 uint64_t gpu_cache_hash(uint64_t seed, const void *bytes, size_t size);
+/* Of a text and where it ends: of "a" and "bc" another one than of "ab" and "c". */
+uint64_t gpu_cache_hash_text(uint64_t seed, const char *text);
 
 /* Keeps in the device's store what its driver has compiled since the last time; nothing to do where
  * no pipeline was made since. A program may be killed before it destroys the device, which does it

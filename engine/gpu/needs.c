@@ -40,6 +40,15 @@ static status work_out(enum gpu_shader shader, const uint32_t *values, uint32_t 
     return STATUS_OK;
 }
 
+/* FNV-1a over words. */
+uint32_t gpu_shader_hash(enum gpu_shader shader, const uint32_t *values, uint32_t count)
+{
+    uint32_t hash = (2166136261u ^ (uint32_t)shader) * 16777619u;
+    for (uint32_t i = 0; i < count; i++)
+        hash = (hash ^ values[i]) * 16777619u;
+    return hash ^ hash >> 16;
+}
+
 struct gpu_needs gpu_shader_needs(const struct gpu_device *device, enum gpu_shader shader,
                                   const uint32_t *values, uint32_t count)
 {
@@ -49,10 +58,7 @@ struct gpu_needs gpu_shader_needs(const struct gpu_device *device, enum gpu_shad
         work_out(shader, values, count, &needs);
         return needs;
     }
-    uint32_t hash = 2166136261u ^ (uint32_t)shader; /* FNV-1a over words */
-    for (uint32_t i = 0; i < count; i++)
-        hash = (hash ^ values[i]) * 16777619u;
-    struct needs_entry *entry = &table->entries[(hash ^ hash >> 16) % PLACES];
+    struct needs_entry *entry = &table->entries[gpu_shader_hash(shader, values, count) % PLACES];
     if (!entry->known || entry->shader != shader || entry->count != count ||
         memcmp(entry->values, values, count * sizeof(*values)) != 0) {
         *entry = (struct needs_entry){.shader = shader, .count = count};

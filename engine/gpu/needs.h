@@ -21,6 +21,8 @@ struct gpu_needs {
 };
 struct gpu_needs gpu_shader_needs(const struct gpu_device *device, enum gpu_shader shader,
                                   const uint32_t *values, uint32_t count);
+/* For tables by shader and constants. */
+uint32_t gpu_shader_hash(enum gpu_shader shader, const uint32_t *values, uint32_t count);
 /* needs.c's part of device creation and destruction. */
 status gpu_needs_create(struct gpu_device *device);
 void gpu_needs_destroy(struct gpu_device *device);

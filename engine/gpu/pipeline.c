@@ -1,6 +1,7 @@
 /* The embedded shader modules, and the pipelines made of them so far. */
 #include "base/parallel.h"
 #include "gpu/cache.h"
+#include "gpu/needs.h"
 #include "gpu/spirv.h"
 #include "shader_includes.h"
 #include <stdlib.h>
@@ -44,15 +45,6 @@ struct gpu_pipeline_set {
     uint32_t kept; /* pipelines of which the cache has been kept */
     struct gpu_pipeline_cache cache;
 };
-
-/* FNV-1a over words. */
-static uint32_t hash_key(enum gpu_shader shader, const uint32_t *values, uint32_t count)
-{
-    uint32_t hash = (2166136261u ^ (uint32_t)shader) * 16777619u;
-    for (uint32_t i = 0; i < count; i++)
-        hash = (hash ^ values[i]) * 16777619u;
-    return (hash ^ hash >> 16) % BUCKETS;
-}
 
 static struct pipeline_entry *find_entry(const struct gpu_pipeline_set *set, uint32_t bucket,
                                          enum gpu_shader shader, const uint32_t *values,
@@ -228,7 +220,7 @@ static status begin_making(struct gpu_device *device, const struct gpu_pipeline_
     status result = STATUS_OK;
     for (uint32_t i = 0; i < count && !result; i++) {
         const struct gpu_pipeline_key *key = &keys[i];
-        uint32_t bucket = hash_key(key->shader, key->values, key->count);
+        uint32_t bucket = gpu_shader_hash(key->shader, key->values, key->count) % BUCKETS;
         struct making *making = &makings[*begun];
         if (find_entry(set, bucket, key->shader, key->values, key->count))
             continue;
@@ -259,7 +251,8 @@ static void undo_making(struct gpu_device *device, struct making *making)
     struct gpu_pipeline_set *set = device->pipelines;
     struct pipeline_entry *entry = making->entry;
     struct pipeline_entry **link =
-        &set->buckets[hash_key(entry->pipeline.shader, entry->values, entry->count)];
+        &set->buckets[gpu_shader_hash(entry->pipeline.shader, entry->values, entry->count) %
+                      BUCKETS];
     while (*link != entry)
         link = &(*link)->next;
     *link = entry->next;
@@ -300,7 +293,7 @@ status gpu_pipeline_get(struct gpu_device *device, enum gpu_shader shader, const
         return fail(device->log, STATUS_INVALID_ARGUMENT,
                     "shader %d with %u constants: at most %d are supported", (int)shader, count,
                     GPU_MAX_CONSTANTS);
-    uint32_t bucket = hash_key(shader, values, count);
+    uint32_t bucket = gpu_shader_hash(shader, values, count) % BUCKETS;
     struct pipeline_entry *entry = find_entry(device->pipelines, bucket, shader, values, count);
     if (!entry) {
         if (count)

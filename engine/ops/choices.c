@@ -109,17 +109,12 @@ struct kept {
 };
 static_assert(sizeof(struct kept) == sizeof(uint64_t) + OP_CLASSES, "no padding");
 
-static uint64_t hash_text(uint64_t seed, const char *text)
-{
-    return gpu_cache_hash(seed, text, strlen(text) + 1);
-}
-
 static uint64_t hash_candidate(uint64_t hash, const struct op_candidate *candidate)
 {
     uint32_t numbers[3 + OP_MAX_TILES] = {candidate->need, candidate->target, candidate->group};
     memcpy(&numbers[3], candidate->tiles, sizeof(candidate->tiles));
-    hash = hash_text(hash, candidate->name);
-    hash = hash_text(hash, gpu_shader_name(candidate->shader));
+    hash = gpu_cache_hash_text(hash, candidate->name);
+    hash = gpu_cache_hash_text(hash, gpu_shader_name(candidate->shader));
     return gpu_cache_hash(hash, numbers, sizeof(numbers));
 }
 
@@ -128,7 +123,7 @@ static uint64_t hash_candidates(void)
 {
     uint64_t hash = OP_CLASSES;
     for (uint32_t i = 0; i < op_count; i++) {
-        hash = hash_text(hash, op_list[i]->name);
+        hash = gpu_cache_hash_text(hash, op_list[i]->name);
         for (uint32_t c = 0; c < op_list[i]->candidate_count; c++)
             hash = hash_candidate(hash, &op_list[i]->candidates[c]);
     }
