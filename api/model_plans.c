@@ -23,9 +23,8 @@ static void plan_slot_finish(struct model_plan *slot)
 static status bind_buffer(struct gpu_device *device, struct encoder *encoder, tensor_id id,
                           enum gpu_memory_kind kind, struct gpu_buffer **out)
 {
-    const struct graph_tensor *tensor = &encoder->graph.tensors[id];
     status result =
-        gpu_buffer_create(device, tensor->elements * element_bytes(tensor->type), kind, out);
+        gpu_buffer_create(device, graph_tensor_bytes(&encoder->graph, id), kind, out);
     encoder->bindings[id].buffer = *out;
     return result;
 }
@@ -33,11 +32,10 @@ static status bind_buffer(struct gpu_device *device, struct encoder *encoder, te
 /* What a plan of the encoder takes of the device's memory. */
 static status measure(struct logger *log, const struct encoder *encoder, uint64_t *bytes)
 {
-    const struct graph_tensor *tensors = encoder->graph.tensors;
     const tensor_id bound[] = {encoder->tokens, encoder->lengths, encoder->logits};
     status result = plan_measure(log, &encoder->graph, bytes);
     for (size_t i = 0; i < ARRAY_SIZE(bound); i++)
-        *bytes += tensors[bound[i]].elements * element_bytes(tensors[bound[i]].type);
+        *bytes += graph_tensor_bytes(&encoder->graph, bound[i]);
     return result;
 }
 
@@ -143,7 +141,7 @@ static status add_plan(struct adamra_model *model, uint32_t batch, uint32_t n,
     struct logger *log = &model->context->log;
     struct encoder encoder;
     uint64_t bytes = 0;
-    status result = encoder_build(log, &model->config, &model->weights, batch, n, &encoder);
+    status result = encoder_build(log, &model->config, &model->weights, batch, n, false, &encoder);
     if (result != STATUS_OK)
         return result;
     result = measure(log, &encoder, &bytes);

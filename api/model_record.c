@@ -28,8 +28,7 @@ static status bind_io(const struct adamra_model *model, const struct io_buffer *
                       struct encoder *encoder)
 {
     struct logger *log = &model->context->log;
-    const struct graph_tensor *tensor = &encoder->graph.tensors[part->id];
-    unsigned long long bytes = tensor->elements * element_bytes(tensor->type);
+    unsigned long long bytes = graph_tensor_bytes(&encoder->graph, part->id);
     unsigned long long size = part->buffer->memory->size, offset = part->offset;
     EXPECT(part->buffer->context == model->context, "%s: expected a buffer of the same context",
            part->name);
@@ -49,14 +48,12 @@ static status check_overlap(const struct adamra_model *model, const struct encod
                             const struct io_buffer *input)
 {
     struct logger *log = &model->context->log;
-    const struct graph_tensor *tensors = encoder->graph.tensors;
+    const struct graph *graph = &encoder->graph;
     const struct plan_binding *a = &encoder->bindings[input->id];
     const struct plan_binding *b = &encoder->bindings[encoder->logits];
-    uint64_t a_bytes = tensors[input->id].elements * element_bytes(tensors[input->id].type);
-    uint64_t b_bytes =
-        tensors[encoder->logits].elements * element_bytes(tensors[encoder->logits].type);
-    EXPECT(a->buffer->handle != b->buffer->handle || a->offset + a_bytes <= b->offset ||
-               b->offset + b_bytes <= a->offset,
+    EXPECT(a->buffer->handle != b->buffer->handle ||
+               a->offset + graph_tensor_bytes(graph, input->id) <= b->offset ||
+               b->offset + graph_tensor_bytes(graph, encoder->logits) <= a->offset,
            "logits: expected memory of its own, got bytes that %s has too", input->name);
     return STATUS_OK;
 }
@@ -102,8 +99,10 @@ static status record(struct adamra_model *model, const adamra_model_io *io, VkCo
     struct adamra_context *context = model->context;
     struct encoder *encoder = &recording->encoder;
     struct plan_params params = {.candidate = context->candidate, .command = command};
-    status result =
-        encoder_build(&context->log, &model->config, &model->weights, io->batch, io->n, encoder);
+    /* A caller's buffer may lack what kernels on devices that bind few storage buffers read by. */
+    const bool copied = io->lengths && !io->lengths->memory->texel;
+    status result = encoder_build(&context->log, &model->config, &model->weights, io->batch, io->n,
+                                  copied, encoder);
     if (!result)
         result = bind_all(model, io, recording);
     if (!result)

@@ -143,9 +143,9 @@ status check_row(struct logger *log, const struct attn_kind *kind, const struct 
 {
     uint32_t dk = shape->dk, width = source->value_width;
     double *memory = calloc(2 * ((size_t)dk + width), sizeof(*memory));
-    status result = memory ? STATUS_OK : STATUS_OUT_OF_HOST_MEMORY;
+    status result = memory ? STATUS_UNSUPPORTED : STATUS_OUT_OF_HOST_MEMORY;
     struct row row = {.shape = shape, .source = source, .query = query, .top = -INFINITY};
-    for (size_t i = 0; i < ARRAY_SIZE(sums) && result == STATUS_OK; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(sums) && memory; i++) {
         if (sums[i].kind == kind) {
             row.q = memory;
             row.key = row.q + dk;
@@ -159,7 +159,8 @@ status check_row(struct logger *log, const struct attn_kind *kind, const struct 
     }
     free(memory);
     if (result != STATUS_OK) {
-        fail(log, result, "bench: no memory for a row of the reference");
+        fail(log, result, "bench: no %s for a row of the reference of %s",
+             result == STATUS_UNSUPPORTED ? "sum" : "memory", kind->name);
     }
     return result;
 }

@@ -77,7 +77,7 @@ static status build(struct work *work)
     if (!ids) {
         return fail(log, STATUS_OUT_OF_HOST_MEMORY, "bench: no memory for an encoder");
     }
-    status result = encoder_build(log, config, weights, spec->batch, spec->n, &encoder);
+    status result = encoder_build(log, config, weights, spec->batch, spec->n, false, &encoder);
     if (result != STATUS_OK) {
         return result;
     }
@@ -109,8 +109,8 @@ static status run_reference(struct work *work, uint32_t *tokens, uint32_t *lengt
         result = work_read_words(work, ids->lengths, lengths);
     }
     if (result == STATUS_OK) {
-        result =
-            encoder_build(log, &model->config, &model->reference, spec->batch, spec->n, &encoder);
+        result = encoder_build(log, &model->config, &model->reference, spec->batch, spec->n, false,
+                               &encoder);
     }
     if (result != STATUS_OK) {
         return result;

@@ -268,7 +268,7 @@ struct merge_params {
 /* dst[r][0..columns) = src[r][0..columns), between row strides and storage types; dst columns from
  * `columns` to `dst_row` are 0. Strides and starts in elements. dst is written in whole 32 bit
  * words from an even dst_start on; with f16, dst_row may be odd (dense rows): a word then spans two
- * rows, and the spare half of the last word becomes 0. */
+ * rows, and the spare half of the last word becomes 0. u32 is copied to u32 alone. */
 #define REPACK_SRC 0
 #define REPACK_DST 1
 struct repack_params {

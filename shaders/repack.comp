@@ -12,23 +12,35 @@ WORDS_IN(src, REPACK_SRC)
 WORDS_OUT(dst, REPACK_DST)
 PUSH(repack_params)
 
-// Element `index` of dst, counted from dst_start.
-float element(uint index)
+const uint NOTHING = 0xffffffff;
+
+// Where element `index` of dst, counted from dst_start, lies in src; NOTHING: it is 0.
+uint source(uint index)
 {
     const uint row = index / p.dst_row, column = index % p.dst_row;
-    if (row >= p.rows || column >= p.columns) return 0;
-    const uint at = p.src_start + row * p.src_row + column;
+    if (row >= p.rows || column >= p.columns) return NOTHING;
+    return p.src_start + row * p.src_row + column;
+}
+
+float element(uint index)
+{
+    const uint at = source(index);
+    if (at == NOTHING) return 0;
     if (src_type == TYPE_F32) return uintBitsToFloat(WORD(src, REPACK_SRC, at));
     return unpack_pair(WORD(src, REPACK_SRC, at / 2))[at & 1];
+}
+
+uint converted(uint at)
+{
+    if (dst_type == TYPE_F16) return pack_pair(vec2(element(at), element(at + 1)));
+    if (src_type != dst_type) return floatBitsToUint(element(at));
+    const uint from = source(at);
+    return from == NOTHING ? 0 : WORD(src, REPACK_SRC, from);
 }
 
 void main()
 {
     const uint per_word = dst_type == TYPE_F16 ? 2 : 1;
     BEGIN_ELEMENT(index, (p.rows * p.dst_row + per_word - 1) / per_word);
-    const uint at = index * per_word;
-    uint word;
-    if (dst_type == TYPE_F16) word = pack_pair(vec2(element(at), element(at + 1)));
-    else word = floatBitsToUint(element(at));
-    WORD(dst, REPACK_DST, p.dst_start / per_word + index) = word;
+    WORD(dst, REPACK_DST, p.dst_start / per_word + index) = converted(index * per_word);
 }

@@ -49,6 +49,7 @@
     ROW(embed_record) \
     ROW(embed_import) \
     ROW(embed_usage) \
+    ROW(embed_model) \
     ROW(bigbird) \
     ROW(encoder) \
     ROW(model) \

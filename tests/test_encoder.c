@@ -40,7 +40,7 @@ static void run_reference(const struct reference *reference, const struct model_
     float *padded = calloc(cases->batch * row, sizeof(*padded));
     ck_assert_ptr_nonnull(padded);
     ck_assert_int_eq(encoder_build(log, &reference->config, &reference->weights, cases->batch,
-                                   cases->n, &encoder),
+                                   cases->n, false, &encoder),
                      STATUS_OK);
     encoder.bindings[encoder.tokens].host = cases->tokens;
     encoder.bindings[encoder.lengths].host = cases->lengths;
@@ -251,7 +251,7 @@ START_TEST(cost_counts_products)
     open_reference(test_path(ADAMRA "/config.json"), test_path(ADAMRA "/model.safetensors"),
                    ELEMENT_F32, &reference);
     ck_assert_int_eq(
-        encoder_build(test_logger(), &reference.config, &reference.weights, 2, 64, &encoder),
+        encoder_build(test_logger(), &reference.config, &reference.weights, 2, 64, false, &encoder),
         STATUS_OK);
     for (uint32_t i = 0; i < encoder.graph.call_count; i++)
         if (encoder.graph.calls[i].op == &op_linear) {

@@ -187,8 +187,8 @@ START_TEST(front_doors_are_independent)
 }
 END_TEST
 
-/* adamra_cancel is the one function that any thread may call: a run ends early or it does not, and
- * the context goes on. */
+/* adamra_cancel is the one function that any thread may call, and does no harm: a run ends early or
+ * it does not, and the context goes on. What it does to a run is submit_api's. */
 struct canceller {
     adamra_context *context;
     atomic_bool *stop;
@@ -204,7 +204,7 @@ static void *cancel_often(void *data)
     return NULL;
 }
 
-START_TEST(any_thread_cancels)
+START_TEST(any_thread_may_cancel)
 {
     adamra_context *context = NULL;
     adamra_attention *attention = NULL;
@@ -245,7 +245,7 @@ Suite *threads_suite(void)
     TCase *test = tcase_create("threads");
     tcase_add_test(test, contexts_are_independent);
     tcase_add_test(test, front_doors_are_independent);
-    tcase_add_test(test, any_thread_cancels);
+    tcase_add_test(test, any_thread_may_cancel);
     suite_add_tcase(suite, test);
     return suite;
 }

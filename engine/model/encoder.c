@@ -48,7 +48,7 @@ static void add_inputs(struct builder *builder)
 }
 
 status encoder_build(struct logger *log, const struct model_config *config,
-                     const struct weights *weights, uint32_t batch, uint32_t n,
+                     const struct weights *weights, uint32_t batch, uint32_t n, bool copied,
                      struct encoder *encoder)
 {
     struct builder builder = {.config = config,
@@ -63,6 +63,8 @@ status encoder_build(struct logger *log, const struct model_config *config,
         return fail(log, STATUS_OUT_OF_DEVICE_MEMORY,
                     "batch %u of %u tokens: expected less than 2^32 in all", batch, n);
     add_inputs(&builder);
+    builder.lengths =
+        copied ? graph_add_copy(&encoder->graph, encoder->lengths) : encoder->lengths;
     forward(&builder);
     status result = builder.state;
     if (result == STATUS_OK)

@@ -15,10 +15,11 @@ struct encoder {
 };
 
 /* Builds the graph; batch >= 1, 1 <= n <= max_position_embeddings. `weights` must outlive it.
+ * copied: kernels read a copy of the lengths, whose own buffer needs no usage but storage then.
  * STATUS_OUT_OF_DEVICE_MEMORY when batch * n passes 32 bits. On failure *encoder needs no
  * finish. */
 status encoder_build(struct logger *log, const struct model_config *config,
-                     const struct weights *weights, uint32_t batch, uint32_t n,
+                     const struct weights *weights, uint32_t batch, uint32_t n, bool copied,
                      struct encoder *encoder);
 void encoder_finish(struct encoder *encoder);
 /* Operations and bytes of one run: the sum over its calls. */

@@ -17,11 +17,6 @@ void placement_finish(struct placement *placement)
     *placement = (struct placement){0};
 }
 
-static uint64_t tensor_bytes(const struct graph_tensor *tensor)
-{
-    return tensor->elements * element_bytes(tensor->type);
-}
-
 static void find_lifetimes(const struct graph *graph, struct lifetime *lifetimes)
 {
     for (uint32_t i = 0; i < graph->call_count; i++) {
@@ -32,7 +27,7 @@ static void find_lifetimes(const struct graph *graph, struct lifetime *lifetimes
             bool constant = graph->tensors[id].role == GRAPH_CONSTANT;
             struct lifetime *lifetime = &lifetimes[id];
             if (lifetime->size == 0) {
-                uint64_t bytes = size_max(1, tensor_bytes(&graph->tensors[id]));
+                uint64_t bytes = size_max(1, graph_tensor_bytes(graph, id));
                 lifetime->first = constant ? 0 : i;
                 lifetime->size = size_round_up(bytes, ARENA_ALIGNMENT);
             }

@@ -11,11 +11,6 @@ struct arena_memory {
     uint8_t *host;
 };
 
-static uint64_t tensor_bytes(const struct graph_tensor *tensor)
-{
-    return tensor->elements * element_bytes(tensor->type);
-}
-
 static void place_tensor(const struct graph *graph, const struct placement *placement,
                          const struct plan_binding *bindings, const struct arena_memory *memory,
                          tensor_id id, struct tensor *tensor)
@@ -120,7 +115,7 @@ static uint64_t constant_bytes(const struct graph *graph, const struct placement
                                tensor_id id)
 {
     bool used = graph->tensors[id].role == GRAPH_CONSTANT && placement->lifetimes[id].size;
-    return used ? tensor_bytes(&graph->tensors[id]) : 0;
+    return used ? graph_tensor_bytes(graph, id) : 0;
 }
 
 static status upload_constants(struct plan *plan)

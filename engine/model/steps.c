@@ -184,7 +184,7 @@ static struct graph_call *add_pool(struct builder *builder, struct rows x, const
     if (x.normed)
         call->tensors[POOL_MOMENTS] = x.moments;
     call->tensors[POOL_X] = x.tensor;
-    call->tensors[POOL_LENGTHS] = builder->encoder->lengths;
+    call->tensors[POOL_LENGTHS] = builder->lengths;
     for (uint32_t level = 0; level < levels; level++)
         call->tensors[POOL_Y + level] = pooled[level].tensor;
     return call;

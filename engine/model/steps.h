@@ -13,6 +13,7 @@ struct builder {
     struct encoder *encoder;
     uint32_t batch, n, rows; /* rows = batch * n */
     uint32_t binding_space;  /* entries of encoder->bindings */
+    tensor_id lengths;       /* as kernels read them */
     status state;
 };
 

@@ -54,6 +54,11 @@ tensor_id graph_add_tensor(struct graph *graph, const char *name, enum element_t
     return graph->tensor_count++;
 }
 
+uint64_t graph_tensor_bytes(const struct graph *graph, tensor_id id)
+{
+    return graph->tensors[id].elements * element_bytes(graph->tensors[id].type);
+}
+
 static tensor_id find_constant(const struct graph *graph, enum element_type type, uint64_t elements,
                                const void *data)
 {
@@ -96,6 +101,22 @@ struct graph_call *graph_add_call(struct graph *graph, const struct op *op)
     for (uint32_t i = 0; i < OP_MAX_TENSORS; i++)
         call->tensors[i] = NO_TENSOR;
     return call;
+}
+
+tensor_id graph_add_copy(struct graph *graph, tensor_id from)
+{
+    if (from == NO_TENSOR)
+        return NO_TENSOR;
+    const struct graph_tensor source = graph->tensors[from];
+    uint32_t count = (uint32_t)source.elements;
+    tensor_id copy =
+        graph_add_tensor(graph, source.name, source.type, source.elements, GRAPH_SCRATCH);
+    struct graph_call *call = graph_add_call(graph, &op_repack);
+    call->params.repack =
+        (struct repack_params){.rows = 1, .columns = count, .src_row = count, .dst_row = count};
+    call->tensors[REPACK_SRC] = from;
+    call->tensors[REPACK_DST] = copy;
+    return copy;
 }
 
 struct op_call graph_call_shape(const struct graph *graph, const struct graph_call *call)

@@ -46,6 +46,9 @@ void graph_finish(struct graph *graph);
 status graph_status(const struct graph *graph);
 tensor_id graph_add_tensor(struct graph *graph, const char *name, enum element_type type,
                            uint64_t elements, enum graph_role role);
+uint64_t graph_tensor_bytes(const struct graph *graph, tensor_id id);
+/* Appends a copy of a tensor of 32 bit numbers into scratch, which is returned. */
+tensor_id graph_add_copy(struct graph *graph, tensor_id from);
 /* Adds a constant with a copy of `data`. One of the same type and content is there once: its id is
  * returned again. */
 tensor_id graph_add_constant(struct graph *graph, const char *name, enum element_type type,

@@ -52,7 +52,7 @@ struct op_call {
     const struct op *op;
     union op_params params;
     uint32_t options[OP_MAX_OPTIONS];     /* OPTION_... */
-    struct tensor tensors[OP_MAX_TENSORS]; /* unused ones: any valid region, never touched */
+    struct tensor tensors[OP_MAX_TENSORS]; /* unused ones: zero; another one is bound */
 };
 
 /* What a candidate needs; checked by op_satisfies. */

@@ -19,9 +19,12 @@ static void repack_reference(const struct op_call *call)
     const struct tensor *src = &call->tensors[REPACK_SRC], *dst = &call->tensors[REPACK_DST];
     for (uint64_t i = 0; i < word_count(call) * per_word(call); i++) {
         uint64_t row = i / p->dst_row, column = i % p->dst_row;
+        uint64_t from = p->src_start + row * p->src_row + column;
         bool copied = row < p->rows && column < p->columns;
-        tensor_set(dst, p->dst_start + i,
-                   copied ? tensor_get(src, p->src_start + row * p->src_row + column) : 0);
+        if (dst->type == ELEMENT_U32)
+            tensor_set_u32(dst, p->dst_start + i, copied ? tensor_get_u32(src, from) : 0);
+        else
+            tensor_set(dst, p->dst_start + i, copied ? tensor_get(src, from) : 0);
     }
 }
 
@@ -61,17 +64,26 @@ static void repack_cost(const struct op_call *call, double *operations, double *
 static void repack_example(struct random *random, enum element_type type, struct op_call *call)
 {
     struct repack_params *p = &call->params.repack;
-    bool from = example_chance(random, 2);
+    bool from = example_chance(random, 2), words = type == ELEMENT_F32 && example_chance(random, 3);
     p->rows = example_rows(random, 150);
     p->columns = random_between(random, 1, 70);
     p->src_row = p->columns + random_between(random, 0, 3);
     p->dst_row = p->columns + random_between(random, 0, 3);
     p->src_start = random_between(random, 0, 5);
     p->dst_start = 2 * random_between(random, 0, 3);
-    example_tensor(call, REPACK_SRC, from ? type : ELEMENT_F32,
+    type = words ? ELEMENT_U32 : type;
+    example_tensor(call, REPACK_SRC, from || words ? type : ELEMENT_F32,
                    p->src_start + (uint64_t)p->rows * p->src_row);
-    example_tensor(call, REPACK_DST, from ? ELEMENT_F32 : type,
+    example_tensor(call, REPACK_DST, from && !words ? ELEMENT_F32 : type,
                    p->dst_start + size_round_up((uint64_t)p->rows * p->dst_row, 2));
+}
+
+/* Words that no float holds among them. */
+static void repack_prepare(struct random *random, const struct op_call *call)
+{
+    const struct tensor *src = &call->tensors[REPACK_SRC];
+    for (uint64_t i = 0; src->type == ELEMENT_U32 && i < src->elements; i++)
+        tensor_set_u32(src, i, random_between(random, 0, UINT32_MAX));
 }
 
 static const struct op_candidate candidates[] = {
@@ -91,4 +103,5 @@ const struct op op_repack = {
     .span = repack_span,
     .cost = repack_cost,
     .example = repack_example,
+    .prepare = repack_prepare,
 };
