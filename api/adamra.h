@@ -322,9 +322,9 @@ typedef struct adamra_attention_io {
     const uint32_t *key_lengths;   /* [B], each <= m; NULL: all m */
     const uint32_t *query_lengths; /* [B], each <= n; NULL: all n */
     adamra_output y;
-    /* top1, in host memory, may be NULL; anything from query_lengths[b] on */
-    int32_t *head; /* the chosen head [B, G, n] */
-    float *prob;   /* its probability [B, G, n] */
+    int32_t *head; /* top1, host memory: the chosen head [B, G, n] and */
+    float *prob;   /* its probability; may be NULL; anything from query_lengths[b] on */
+    const struct adamra_device_io *device; /* recorded runs (adamra_vulkan.h); else NULL */
 } adamra_attention_io;
 
 /* How long a run took and what it used. */

@@ -104,12 +104,26 @@ ADAMRA_API adamra_status adamra_buffer_import_android(adamra_context *context,
 /* What a recorded run needs on the device while its command buffer may execute. */
 typedef struct adamra_recording adamra_recording;
 
+/* A place in a buffer. */
+typedef struct adamra_place {
+    adamra_buffer *buffer;
+    uint64_t offset; /* bytes, a multiple of 16 */
+} adamra_place;
+
+/* What a recorded run has in device memory of that which a run has in the host's. Each execution
+ * reads what is there by then, and nothing is checked. All tight; a buffer NULL: as `io` says. */
+typedef struct adamra_device_io {
+    adamra_place key_lengths, query_lengths; /* u32 [B], each <= m, n */
+    adamra_place router_weight, router_bias; /* f32 [G, H, dk], [G, H] */
+    adamra_place head, prob;                 /* i32, f32 [B, G, n]: top1's outputs, both or none */
+} adamra_device_io;
+
 /*
  * Records a run into a command buffer that is being recorded, outside of a render pass, on a queue
  * of the context's family; submits and waits for nothing.
- * io: q, k, v, given logits and y are buffers. Lengths and router weights in host memory are read
- * during the call; `head` and `prob` are NULL. The command buffer and its pool are used on the
- * calling thread, during the call only.
+ * io: q, k, v, given logits and y are buffers; `device` may name more. Lengths and router weights
+ * in host memory are read during the call; `head` and `prob` are NULL. The command buffer and its
+ * pool are used on the calling thread, during the call only.
  * On failure the command buffer may hold a part of the run: reset it.
  * out: the recording, destroyed after the last execution of the command buffer has ended and before
  * the attention. It may execute again and again, one execution at a time. An attention may have
@@ -119,10 +133,10 @@ typedef struct adamra_recording adamra_recording;
  * stages COMPUTE_SHADER and TRANSFER, and makes what they wrote (SHADER_WRITE, TRANSFER_WRITE)
  * visible. So inputs that those wrote, or the host before the submission, need nothing more. What
  * any other stage or queue wrote, the caller makes visible to COMPUTE_SHADER / SHADER_READ.
- * Exit: y is written by compute shaders. A barrier to later compute and transfer reads and writes,
- * and to reads by the host, comes last; any other reader needs its own, from COMPUTE_SHADER /
- * SHADER_WRITE. Where y is read by a stage that is neither compute nor transfer, or on another
- * queue, the caller has the next execution, which overwrites y, wait for that.
+ * Exit: outputs are written by compute shaders. A barrier to later compute and transfer reads and
+ * writes, and to reads by the host, comes last; any other reader needs its own, from COMPUTE_SHADER
+ * / SHADER_WRITE. Where they are read by a stage that is neither compute nor transfer, or on
+ * another queue, the caller has the next execution, which overwrites them, wait for that.
  * State: the bound compute pipeline, all compute descriptor sets and all push constants, those of
  * graphics included, are disturbed. Bind and push again what later commands use.
  * max_submit_ms, progress and adamra_cancel do not apply: the run is part of the caller's

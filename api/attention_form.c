@@ -360,8 +360,8 @@ status attention_form_build(const struct attention_form *form,
         if (slots[i].used && (!route || variant->route))
             used[i] = add_slot(form, variant, i, graph, &tensors[i]);
     }
-    for (uint32_t i = 0; i < SLOT_Y; i++)
-        if (tensors[i] != NO_TENSOR && used[i] != tensors[i])
+    for (uint32_t i = 0; i < SLOT_COUNT; i++)
+        if (!slot_is_output(i) && tensors[i] != NO_TENSOR && used[i] != tensors[i])
             add_repack(graph, &slots[i], false, tensors[i], used[i]);
 
     struct attn_io io = {
@@ -381,7 +381,8 @@ status attention_form_build(const struct attention_form *form,
     status result = form->kind->build(graph, shape, &io);
     if (result)
         return result;
-    if (used[SLOT_Y] != tensors[SLOT_Y])
-        add_repack(graph, &slots[SLOT_Y], true, used[SLOT_Y], tensors[SLOT_Y]);
+    for (uint32_t i = 0; i < SLOT_COUNT; i++)
+        if (slot_is_output(i) && used[i] != tensors[i])
+            add_repack(graph, &slots[i], true, used[i], tensors[i]);
     return graph_status(graph);
 }

@@ -6,7 +6,8 @@
 #include "adamra.h"
 #include "attn/attn.h"
 
-/* The tensors of a run. Those up to SLOT_Y may be the caller's device buffers. */
+/* The tensors of a run. Those up to SLOT_Y may be the caller's device buffers; in a recorded run
+ * all may. */
 enum slot_index {
     SLOT_Q,
     SLOT_K,
@@ -22,6 +23,11 @@ enum slot_index {
     SLOT_COUNT,
     SLOT_SHARED_COUNT = SLOT_Y + 1
 };
+
+static inline bool slot_is_output(enum slot_index slot)
+{
+    return slot == SLOT_Y || slot == SLOT_HEAD || slot == SLOT_PROB;
+}
 
 /* The dimensions before the width, in adamra_strides' order. */
 enum slot_dim { DIM_BATCH, DIM_GROUP, DIM_HEAD, DIM_ROW, SLOT_DIMS };
@@ -47,7 +53,8 @@ struct attention_form {
 
 /* What may change from run to run and changes the graph. */
 struct attention_variant {
-    uint32_t repacked; /* bit of a slot: a caller's tight buffer whose rows are no whole quads */
+    uint32_t repacked; /* bit of a slot: a caller's tight buffer whose rows are no whole quads, or
+                        * that lacks a usage: kernels have a copy */
     bool route;        /* head and prob are outputs */
     adamra_strides strides[SLOT_SHARED_COUNT]; /* of the caller's buffers; all 0: tight */
     const void *const *constants; /* [SLOT_COUNT]: tensors known now, on the device's layout, which

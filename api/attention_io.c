@@ -1,29 +1,53 @@
 /* The front door of adamra_attention_run: everything that the caller brings is checked here. */
 #include "attention.h"
 
+#include "adamra_vulkan.h" /* after volk.h, which brings Vulkan without prototypes */
+
+static adamra_tensor at_place(const adamra_place *place)
+{
+    return (adamra_tensor){.buffer = place->buffer, .offset = place->offset};
+}
+
 adamra_tensor attention_io_tensor(const adamra_attention_io *io, enum slot_index slot)
 {
-    const adamra_tensor tensors[SLOT_SHARED_COUNT] = {
+    static const adamra_device_io none;
+    const adamra_device_io *device = io->device ? io->device : &none;
+    const adamra_tensor tensors[SLOT_COUNT] = {
         [SLOT_Q] = io->q,
         [SLOT_K] = io->k,
         [SLOT_V] = io->v,
         [SLOT_LOGITS] = io->router_logits,
         [SLOT_Y] = {io->y.data, io->y.buffer, io->y.offset, io->y.strides},
+        [SLOT_KEY_LENGTHS] = at_place(&device->key_lengths),
+        [SLOT_QUERY_LENGTHS] = at_place(&device->query_lengths),
+        [SLOT_WEIGHT] = at_place(&device->router_weight),
+        [SLOT_BIAS] = at_place(&device->router_bias),
+        [SLOT_HEAD] = at_place(&device->head),
+        [SLOT_PROB] = at_place(&device->prob),
     };
-    return slot < SLOT_SHARED_COUNT ? tensors[slot] : (adamra_tensor){0};
+    return tensors[slot];
+}
+
+/* Kernels on devices that bind few storage buffers read lengths, the router and its route as
+ * texels, which a caller's buffer need not allow: they are copied then. */
+static bool lacks_usage(const adamra_tensor *tensor, enum slot_index slot)
+{
+    return slot >= SLOT_SHARED_COUNT && !tensor->buffer->memory->texel;
 }
 
 struct attention_variant attention_io_variant(const struct attention_form *form,
                                               const adamra_attention_io *io)
 {
-    struct attention_variant variant = {.route = io->head || io->prob};
-    for (enum slot_index i = 0; i < SLOT_SHARED_COUNT; i++) {
+    struct attention_variant variant = {
+        .route = io->head || io->prob || attention_io_tensor(io, SLOT_HEAD).buffer};
+    for (enum slot_index i = 0; i < SLOT_COUNT; i++) {
         const struct slot *slot = &form->slots[i];
         adamra_tensor tensor = attention_io_tensor(io, i);
         if (!tensor.buffer || slot->rows == 0)
             continue;
-        variant.strides[i] = tensor.strides;
-        if (slot->width != slot->stride)
+        if (i < SLOT_SHARED_COUNT)
+            variant.strides[i] = tensor.strides;
+        if (slot->width != slot->stride || lacks_usage(&tensor, i))
             variant.repacked |= 1U << i;
     }
     return variant;
@@ -151,11 +175,38 @@ static status check_router(const struct adamra_attention *attention, const adamr
     EXPECT(!weight->buffer && !bias->buffer,
            "router_weight, router_bias: expected host memory, got a buffer");
     if (attention->form.slots[SLOT_WEIGHT].used) {
-        EXPECT(weight->data, "router_weight: expected host memory, got NULL");
+        EXPECT(weight->data || attention_io_tensor(io, SLOT_WEIGHT).buffer,
+               "router_weight: expected host memory, got NULL");
         return STATUS_OK;
     }
     EXPECT(!weight->data && !bias->data,
            "router_weight, router_bias: given, but this routing and router read none");
+    return STATUS_OK;
+}
+
+/* What io->device names: places of what is used, once. */
+static status check_places(const struct adamra_attention *attention, const adamra_attention_io *io)
+{
+    struct logger *log = &attention->context->log;
+    const void *const host[SLOT_COUNT] = {[SLOT_KEY_LENGTHS] = io->key_lengths,
+                                          [SLOT_QUERY_LENGTHS] = io->query_lengths,
+                                          [SLOT_WEIGHT] = io->router_weight.data,
+                                          [SLOT_BIAS] = io->router_bias.data,
+                                          [SLOT_HEAD] = io->head,
+                                          [SLOT_PROB] = io->prob};
+    for (enum slot_index i = SLOT_SHARED_COUNT; i < SLOT_COUNT; i++) {
+        const struct slot *slot = &attention->form.slots[i];
+        adamra_tensor tensor = attention_io_tensor(io, i);
+        if (!tensor.buffer)
+            continue;
+        EXPECT(slot->used, "%s: given, but this routing and router have none", slot->name);
+        EXPECT(!host[i], "%s: expected host memory or a buffer, got both", slot->name);
+        status result = slot->rows ? check_buffer(attention, i, &tensor) : STATUS_OK;
+        if (result)
+            return result;
+    }
+    EXPECT(!attention_io_tensor(io, SLOT_HEAD).buffer == !attention_io_tensor(io, SLOT_PROB).buffer,
+           "head, prob: expected buffers for both or for none");
     return STATUS_OK;
 }
 
@@ -168,24 +219,43 @@ static status check_lengths(struct logger *log, const char *name, const uint32_t
     return STATUS_OK;
 }
 
-/* Kernels read inputs while they write y. Where strides leave gaps, all between the first and the
- * last number counts. */
+/* Bytes of a buffer. */
+struct range {
+    VkBuffer buffer;
+    uint64_t begin, end;
+};
+
+/* Where a caller's buffer has a slot's numbers, from the first to the last; false: in none. */
+static bool find_range(const struct adamra_attention *attention, const adamra_attention_io *io,
+                       enum slot_index index, struct range *range)
+{
+    const struct slot *slot = &attention->form.slots[index];
+    adamra_tensor tensor = attention_io_tensor(io, index);
+    if (!tensor.buffer || slot->rows == 0)
+        return false;
+    *range = (struct range){.buffer = tensor.buffer->memory->handle,
+                            .begin = tensor.offset,
+                            .end = tensor.offset + tensor_bytes(slot, &tensor)};
+    return true;
+}
+
+/* Kernels read inputs while they write outputs. Where strides leave gaps, all between the first and
+ * the last number counts. */
 static status check_overlap(const struct adamra_attention *attention, const adamra_attention_io *io)
 {
     struct logger *log = &attention->context->log;
     const struct slot *slots = attention->form.slots;
-    if (!io->y.buffer || slots[SLOT_Y].rows == 0)
-        return STATUS_OK;
-    adamra_tensor y = attention_io_tensor(io, SLOT_Y);
-    uint64_t begin = y.offset, end = begin + tensor_bytes(&slots[SLOT_Y], &y);
-    for (enum slot_index i = 0; i < SLOT_Y; i++) {
-        adamra_tensor tensor = attention_io_tensor(io, i);
-        if (!tensor.buffer || slots[i].rows == 0 ||
-            tensor.buffer->memory->handle != y.buffer->memory->handle)
+    struct range output, other;
+    for (enum slot_index i = 0; i < SLOT_COUNT; i++) {
+        if (!slot_is_output(i) || !find_range(attention, io, i, &output))
             continue;
-        EXPECT(tensor.offset >= end || tensor.offset + tensor_bytes(&slots[i], &tensor) <= begin,
-               "y: expected memory of its own, got some between the first and last number of %s",
-               slots[i].name);
+        for (enum slot_index j = 0; j < SLOT_COUNT; j++)
+            EXPECT(j == i || !find_range(attention, io, j, &other) ||
+                       other.buffer != output.buffer || other.begin >= output.end ||
+                       other.end <= output.begin,
+                   "%s: expected memory of its own, got some between the first and last number "
+                   "of %s",
+                   slots[i].name, slots[j].name);
     }
     return STATUS_OK;
 }
@@ -201,6 +271,8 @@ status attention_check_io(const struct adamra_attention *attention, const adamra
             return result;
     }
     status result = check_router(attention, io);
+    if (!result)
+        result = check_places(attention, io);
     if (!result)
         result = check_lengths(log, "key_lengths", io->key_lengths, shape->batch, shape->m);
     if (!result)

@@ -62,6 +62,9 @@ static status host_inputs_init(struct adamra_attention *attention, const adamra_
     for (enum slot_index i = 0; i < SLOT_Y; i++)
         if (slots[i].rows == 0)
             inputs->constants[i] = nothing;
+    for (enum slot_index i = SLOT_SHARED_COUNT; i < SLOT_COUNT; i++)
+        if (attention_io_tensor(io, i).buffer)
+            inputs->constants[i] = NULL;
     if (complete)
         return STATUS_OK;
     host_inputs_finish(inputs);
@@ -95,7 +98,7 @@ static status record_plan(struct adamra_attention *attention, const adamra_atten
     struct plan_binding *bindings = calloc(recording->graph.tensor_count, sizeof(*bindings));
     if (!bindings)
         return fail(&context->log, STATUS_OUT_OF_HOST_MEMORY, "no memory for bindings");
-    for (enum slot_index i = 0; i < SLOT_SHARED_COUNT; i++) {
+    for (enum slot_index i = 0; i < SLOT_COUNT; i++) {
         adamra_tensor tensor = attention_io_tensor(io, i);
         if (tensors[i] != NO_TENSOR)
             bindings[tensors[i]] =

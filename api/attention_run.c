@@ -233,6 +233,9 @@ static status run(struct adamra_attention *attention, const adamra_attention_io 
     status result = gpu_device_check(attention->context->device);
     if (!result)
         result = attention_check_io(attention, io);
+    if (!result && io->device)
+        result = fail(&attention->context->log, STATUS_INVALID_ARGUMENT,
+                      "device: expected NULL in a run that is not recorded");
     if (result || form->slots[SLOT_Y].rows == 0)
         return result;
     struct attention_variant variant = attention_io_variant(form, io);

@@ -50,6 +50,7 @@
     ROW(embed_import) \
     ROW(embed_usage) \
     ROW(embed_model) \
+    ROW(embed_device) \
     ROW(bigbird) \
     ROW(encoder) \
     ROW(model) \
