@@ -7,20 +7,7 @@
 layout(local_size_x_id = ID_GROUP) in;
 layout(constant_id = ID_GROUP) const uint GROUP = 32;
 #include "coop.glsl"
-#include "gelu.glsl"
-
-layout(constant_id = ID_OPTION + OPTION_BIAS) const uint with_bias = 0;
-layout(constant_id = ID_OPTION + OPTION_GELU) const uint with_gelu = 0;
-layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
-layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
-
-TENSOR_IN(a, LINEAR_A)
-TENSOR_IN(w, LINEAR_W)
-TENSOR_IN(bias, LINEAR_BIAS)
-TENSOR_IN(residual, LINEAR_RESIDUAL)
-TENSOR_OUT(c, LINEAR_C)
-MOMENTS_IN(moments, LINEAR_MOMENTS)
-PUSH(linear_params)
+#include "linear.glsl"
 
 const uint DOWN = 32 / M, ACROSS = 64 / N; // matrices of a scope
 const uint ROWS = 32 * SCOPES;
@@ -58,20 +45,6 @@ void keep_tiles(uvec4 x[A_WORDS], uvec4 y[W_WORDS])
         const uint e = i * GROUP + gl_LocalInvocationIndex;
         w_tile[e / 8 * W_ROW + e % 8] = y[i];
     }
-}
-
-void store_quad(uint row, uint column, vec4 sum)
-{
-    if (row >= p.rows || column >= p.n4) return;
-    const uint at = p.c_start + row * p.c_row + column;
-    if (normed != 0) {
-        const vec4 m = MOMENTS(moments, LINEAR_MOMENTS, row);
-        sum = (sum - m.x * LOAD(bias, LINEAR_BIAS, p.bias_start + p.n4 + column)) * m.y;
-    }
-    if (with_bias != 0) sum += LOAD(bias, LINEAR_BIAS, p.bias_start + column);
-    if (with_gelu != 0) sum = gelu_quad(sum);
-    if (with_residual != 0) sum += LOAD(residual, LINEAR_RESIDUAL, at);
-    STORE(c, LINEAR_C, at, sum);
 }
 
 void main()

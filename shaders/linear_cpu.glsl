@@ -1,11 +1,7 @@
 // What the CPU forms of C = act(A W + bias) + residual share: constants and bindings.
 #include "lane.glsl"
-#include "gelu.glsl"
+#include "linear_options.glsl"
 
-layout(constant_id = ID_OPTION + OPTION_BIAS) const uint with_bias = 0;
-layout(constant_id = ID_OPTION + OPTION_GELU) const uint with_gelu = 0;
-layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
-layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
 layout(constant_id = ID_TILE + 0) const uint ROWS = 5;  // a lane; of rows that pass, an item
 layout(constant_id = ID_TILE + 1) const uint QUADS = 8; // of columns: an item; then, a lane
 layout(constant_id = ID_TILE + 2) const uint STEP = 2;  // quads of k that are loaded at once

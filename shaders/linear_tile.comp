@@ -4,21 +4,9 @@
 // loaded while these are multiplied.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
-#include "gelu.glsl"
+#include "linear.glsl"
 
 layout(local_size_x = 128) in;
-layout(constant_id = ID_OPTION + OPTION_BIAS) const uint with_bias = 0;
-layout(constant_id = ID_OPTION + OPTION_GELU) const uint with_gelu = 0;
-layout(constant_id = ID_OPTION + OPTION_RESIDUAL) const uint with_residual = 0;
-layout(constant_id = ID_OPTION + OPTION_NORMED) const uint normed = 0;
-
-TENSOR_IN(a, LINEAR_A)
-TENSOR_IN(w, LINEAR_W)
-SMALL_QUADS(bias, LINEAR_BIAS)
-TENSOR_IN(residual, LINEAR_RESIDUAL)
-TENSOR_OUT(c, LINEAR_C)
-MOMENTS_IN(moments, LINEAR_MOMENTS)
-PUSH(linear_params)
 
 const uint PITCH = 17; // quads a row of the A tile: one more than 64 rows, against bank conflicts
 shared vec4 a_tile[16 * PITCH];
@@ -51,20 +39,6 @@ void keep_tiles(uint t, uvec4 x[2], uvec4 y[2])
     }
 }
 
-void store_row(uint row, uint column, vec4 sum)
-{
-    if (row >= p.rows || column >= p.n4) return;
-    const uint at = p.c_start + row * p.c_row + column;
-    if (normed != 0) {
-        const vec4 m = MOMENTS(moments, LINEAR_MOMENTS, row);
-        sum = (sum - m.x * SMALL_QUAD(bias, LINEAR_BIAS, p.bias_start + p.n4 + column)) * m.y;
-    }
-    if (with_bias != 0) sum += SMALL_QUAD(bias, LINEAR_BIAS, p.bias_start + column);
-    if (with_gelu != 0) sum = gelu_quad(sum);
-    if (with_residual != 0) sum += LOAD(residual, LINEAR_RESIDUAL, at);
-    STORE(c, LINEAR_C, at, sum);
-}
-
 void main()
 {
     BEGIN_ITEM(item);
@@ -91,5 +65,5 @@ void main()
         barrier();
     }
     [[unroll]] for (uint i = 0; i < 8; i++)
-        store_row(row0 + block * 8 + i, column0 + column, sum[i]);
+        store_quad(row0 + block * 8 + i, column0 + column, sum[i]);
 }
