@@ -145,6 +145,8 @@ typedef struct adamra_device_io {
 ADAMRA_API adamra_status adamra_attention_record(adamra_attention *attention,
                                                  const adamra_attention_io *io,
                                                  VkCommandBuffer command, adamra_recording **out);
+/* Bytes of device memory that the recording holds: scratch and constants; 0 for NULL. */
+ADAMRA_API uint64_t adamra_recording_bytes(const adamra_recording *recording);
 /* Frees what the recording holds; accepts NULL. */
 ADAMRA_API void adamra_recording_destroy(adamra_recording *recording);
 
@@ -159,7 +161,8 @@ typedef struct adamra_model_io {
     uint64_t logits_offset;
 } adamra_model_io;
 
-/* The same for a model. */
+/* The same for a model. Its activations are the recording's: of a batch that device memory has no
+ * room for, which adamra_model_run runs in slices, it is ADAMRA_OUT_OF_DEVICE_MEMORY. */
 ADAMRA_API adamra_status adamra_model_record(adamra_model *model, const adamra_model_io *io,
                                              VkCommandBuffer command, adamra_recording **out);
 

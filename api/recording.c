@@ -12,6 +12,14 @@ struct adamra_recording *recording_create(struct adamra_context *context)
     return recording;
 }
 
+uint64_t adamra_recording_bytes(const adamra_recording *recording)
+{
+    if (!recording)
+        return 0;
+    return (recording->plan ? plan_scratch_bytes(recording->plan) : 0) +
+           (recording->lengths ? recording->lengths->size : 0);
+}
+
 void adamra_recording_destroy(adamra_recording *recording)
 {
     if (!recording)

@@ -118,7 +118,7 @@ use_installed()
         cc $(pkg-config --define-variable=prefix="$root$prefix" --cflags adamra) \
             -I"$build/samples" "samples/$sample.c" -o "$build/${sample}_installed" \
             $(pkg-config --define-variable=prefix="$root$prefix" --libs adamra) -lvulkan -lm &&
-            LD_LIBRARY_PATH=$(dirname "$(find "$root" -name 'libadamra.so.0')") \
+            LD_LIBRARY_PATH=$(dirname "$(find "$root" -name 'libadamra.so.0.1')") \
                 on_driver "$lavapipe" "$build/${sample}_installed" || return 1
     done
     use_static "$root" "$prefix" && [ -f "$root$prefix/share/man/man1/adamra.1" ]

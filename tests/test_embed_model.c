@@ -38,6 +38,7 @@ static void record_model(struct host *host, adamra_context *context, adamra_mode
     VkCommandBuffer command = host_begin(host);
     ck_assert_msg(!adamra_model_record(model, &io, command, &recording), "%s",
                   adamra_error(context));
+    ck_assert_uint_gt(adamra_recording_bytes(recording), lengths ? 0 : 4 * cases->batch);
     host_end(host, command);
     for (int round = 0; round < 2; round++) {
         memset(outputs.mapped, 0, outputs.size);

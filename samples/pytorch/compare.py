@@ -221,7 +221,7 @@ def main():
     torch_worker, info = start_torch()
     print(f"PyTorch {info['torch']} on {info['device']}, {info['blas']}: "
           f"{info['gflops']:.0f} GFLOP/s in a product")
-    ours = Worker([sys.executable, HERE / "adamra_worker.py", options.build / "api/libadamra.so.0",
+    ours = Worker([sys.executable, HERE / "adamra_worker.py", options.build / "api/libadamra.so",
                    options.build / "samples/adamra"])
     workers, kept = {"ours": ours, "torch": torch_worker}, []
     if options.dtype == "f16" and info["device"] == "cpu":

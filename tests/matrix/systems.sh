@@ -126,7 +126,7 @@ run_windows()
 {
     local program=$foreign/build-windows/samples/adamra.exe
     say_driver on_wine "$program"
-    check_exports "$foreign/build-windows/api/libadamra-0.dll" &&
+    check_exports "$foreign/build-windows/api/libadamra-0.1.dll" &&
         on_wine "$foreign/build-windows/samples/hello_attention.exe" &&
         on_wine "$program" selftest && compare_attend on_wine "$program" &&
         compare_classify on_wine "$program"
