@@ -142,11 +142,10 @@ typedef int (*adamra_progress_fn)(void *user, double done);
 /*
  * Where a context keeps what is expensive to make again: the driver's compiled pipelines, and what
  * adamra_tune has measured. Data that is missing, old, another device's or damaged is a miss, never
- * an error. Pipelines are saved at the end of each run and each recording that has made new ones,
- * and when the context is destroyed, for those of other calls: a program that is killed finds what
- * it has run. Runs that make none, as nearly all but the first, do not save. What cannot be saved
- * does not make a call fail, and is tried again when there are more new ones. The functions are
- * called inside these calls, adamra_context_create and adamra_tune, on their thread.
+ * an error. Pipelines are saved at the end of each run and recording that has made new ones, so
+ * that a program that is killed finds what it has run, and when the context is destroyed. What
+ * cannot be saved makes no call fail, and is tried again when there are more new ones. The
+ * functions are called inside these calls, adamra_context_create and adamra_tune, on their thread.
  */
 typedef struct adamra_cache {
     /* Fills data with at most *size bytes of what was saved under `key` (a file name's letters);
@@ -161,9 +160,8 @@ typedef struct adamra_cache {
 } adamra_cache;
 
 typedef struct adamra_context_params {
-    const char *device; /* index, part of the name (any case), or UUID; a number of up to three
-                         * digits is an index only; NULL: the first discrete, else integrated,
-                         * else virtual, else CPU device */
+    const char *device; /* index (of up to three digits), part of the name (any case), or UUID;
+                         * NULL: the first discrete, else integrated, virtual, CPU device */
     adamra_log_fn log;  /* may be NULL */
     void *user;         /* given to log and progress */
     int validate;       /* 1: run under Khronos' validation layer where it is installed */
@@ -177,16 +175,13 @@ typedef struct adamra_context_params {
     const adamra_cache *cache;   /* NULL: files in the default folder; kept as a copy, its strings
                                   * and `user` are the caller's and outlive the context */
     int no_tune;                 /* 1: run the usual kernels, whatever adamra_tune has measured */
-    uint32_t compile_threads; /* pipelines are compiled on so many threads, which are the library's
-                               * own and end before the call does; at most 8; 0: one a processor;
-                               * 1: on the caller's alone, as always with `validate` */
+    uint32_t compile_threads; /* that compile pipelines, at most 8; 0: one a processor; 1: the
+                               * caller's alone, as always with `validate` */
     const char *limits;       /* for tests: "storage_range=65536,groups=8,..." lowers what the
-                               * device can do; results stay the same to the bit where the same
-                               * kernels are chosen */
+                               * device can do; the same kernels give the same bits */
 } adamra_context_params;
 
-/* Opens a device. params: may be NULL, which is {0}; out: the context; NULL on failure (the reason
- * has gone to params->log). */
+/* Opens a device. params: NULL is {0}; out: NULL on failure, whose reason went to params->log. */
 ADAMRA_API adamra_status adamra_context_create(const adamra_context_params *params,
                                                adamra_context **out);
 /* Waits for a device of its own to be idle and frees it; everything made from it must be gone. */
@@ -378,14 +373,19 @@ typedef struct adamra_model_info {
 ADAMRA_API adamra_status adamra_model_load(adamra_context *context, const char *folder,
                                            const adamra_model_params *params, adamra_model **out);
 ADAMRA_API void adamra_model_destroy(adamra_model *model);
+/* The same of what these two files hold, as an app's assets do. */
+ADAMRA_API adamra_status adamra_model_load_memory(adamra_context *context, const void *config,
+                                                  size_t config_bytes, const void *weights,
+                                                  size_t weights_bytes,
+                                                  const adamra_model_params *params,
+                                                  adamra_model **out);
 /* What the model is; the pointers in *info live as long as the model. */
 ADAMRA_API adamra_status adamra_model_get_info(const adamra_model *model, adamra_model_info *info);
 /*
  * Runs the encoder on a batch.
  * tokens: [batch, n], each 0 <= token < vocab_size in a row's valid part; row-major, padded
  * lengths: [batch], each <= n; NULL: all n. n <= max_tokens
- * logits: [batch, num_labels], written
- * timing: filled when not NULL and the run is done
+ * logits: [batch, num_labels], written; timing: filled when not NULL and the run is done
  * Plans of the last few shapes are kept while the device has memory: runs of one shape are
  * cheapest. A batch that memory is too short for runs in slices, to the same bits; a row must fit.
  */

@@ -34,68 +34,110 @@ static status join_path(struct logger *log, const char *folder, const char *name
     return STATUS_OK;
 }
 
-static status load_config(struct adamra_model *model, const char *folder)
+/* Where a model's two files are: in a folder, or in memory. */
+struct model_source {
+    const char *folder; /* NULL: in memory */
+    const void *config, *weights;
+    size_t config_bytes, weights_bytes;
+};
+
+static status load_folder(struct adamra_model *model, const char *folder, enum element_type type)
 {
     struct logger *log = &model->context->log;
-    char *path = NULL;
-    status result = join_path(log, folder, "config.json", &path);
+    char *config = NULL, *weights = NULL;
+    status result = join_path(log, folder, "config.json", &config);
     if (result == STATUS_OK)
-        result = config_open(log, path, &model->config);
-    free(path);
+        result = join_path(log, folder, "model.safetensors", &weights);
+    if (result == STATUS_OK)
+        result = config_open(log, config, &model->config);
+    if (result == STATUS_OK)
+        result = weights_load(log, model->context->device, &model->config, weights, type,
+                              &model->weights);
+    free(config);
+    free(weights);
     return result;
 }
 
-static status load_weights(struct adamra_model *model, const char *folder, enum element_type type)
+static status load_memory(struct adamra_model *model, const struct model_source *source,
+                          enum element_type type)
 {
     struct logger *log = &model->context->log;
-    char *path = NULL;
-    status result = join_path(log, folder, "model.safetensors", &path);
+    struct st_file file;
+    status result =
+        config_parse(log, "config.json", source->config, source->config_bytes, &model->config);
     if (result == STATUS_OK)
         result =
-            weights_load(log, model->context->device, &model->config, path, type, &model->weights);
-    free(path);
+            st_parse(log, "model.safetensors", source->weights, source->weights_bytes, &file);
+    if (result != STATUS_OK)
+        return result;
+    result = weights_take(log, model->context->device, &model->config, &file, type,
+                          &model->weights);
+    st_finish(&file);
+    return result;
+}
+
+static status load(struct adamra_context *context, const struct model_source *source,
+                   const adamra_model_params *params, struct adamra_model **out)
+{
+    static const adamra_model_params defaults;
+    struct logger *log = &context->log;
+    const adamra_type type = params ? params->type : defaults.type;
+    EXPECT(type == ADAMRA_F32 || type == ADAMRA_F16,
+           "type: expected ADAMRA_F32 or ADAMRA_F16, got %d", (int)type);
+    const enum element_type storage = type == ADAMRA_F16 ? ELEMENT_F16 : ELEMENT_F32;
+    status result = gpu_device_check(context->device);
+    if (result)
+        return result;
+    struct adamra_model *model = calloc(1, sizeof(*model));
+    if (!model)
+        return fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for a model",
+                    source->folder ? source->folder : "config.json");
+    model->context = context;
+    model->slice_bytes = SLICE_BYTES;
+    result = source->folder ? load_folder(model, source->folder, storage)
+                            : load_memory(model, source, storage);
+    if (result == STATUS_OK)
+        *out = model;
+    else
+        adamra_model_destroy(model);
     return result;
 }
 
 adamra_status adamra_model_load(adamra_context *context, const char *folder,
                                 const adamra_model_params *params, adamra_model **out)
 {
-    static const adamra_model_params defaults;
-    struct adamra_model *model = NULL;
     if (!context)
         return ADAMRA_INVALID_ARGUMENT;
     if (!out)
         return context_fail_null(context, "out");
     *out = NULL;
-    if (!params)
-        params = &defaults;
     if (!folder || !*folder)
         return context_status(fail(&context->log, STATUS_INVALID_ARGUMENT,
                                    "folder: expected a path, got %s",
                                    folder ? "an empty one" : "NULL"));
-    if (params->type != ADAMRA_F32 && params->type != ADAMRA_F16)
-        return context_status(fail(&context->log, STATUS_INVALID_ARGUMENT,
-                                   "type: expected ADAMRA_F32 or ADAMRA_F16, got %d",
-                                   (int)params->type));
-    status result = gpu_device_check(context->device);
-    if (result)
-        return context_status(result);
-    model = calloc(1, sizeof(*model));
-    if (!model)
-        return context_status(
-            fail(&context->log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for a model", folder));
-    model->context = context;
-    model->slice_bytes = SLICE_BYTES;
-    result = load_config(model, folder);
-    if (result == STATUS_OK)
-        result =
-            load_weights(model, folder, params->type == ADAMRA_F16 ? ELEMENT_F16 : ELEMENT_F32);
-    if (result != STATUS_OK) {
-        adamra_model_destroy(model);
-        return context_status(result);
-    }
-    *out = model;
-    return ADAMRA_OK;
+    const struct model_source source = {.folder = folder};
+    return context_status(load(context, &source, params, out));
+}
+
+adamra_status adamra_model_load_memory(adamra_context *context, const void *config,
+                                       size_t config_bytes, const void *weights,
+                                       size_t weights_bytes, const adamra_model_params *params,
+                                       adamra_model **out)
+{
+    if (!context)
+        return ADAMRA_INVALID_ARGUMENT;
+    if (!out)
+        return context_fail_null(context, "out");
+    *out = NULL;
+    if (!config)
+        return context_fail_null(context, "config");
+    if (!weights)
+        return context_fail_null(context, "weights");
+    const struct model_source source = {.config = config,
+                                        .config_bytes = config_bytes,
+                                        .weights = weights,
+                                        .weights_bytes = weights_bytes};
+    return context_status(load(context, &source, params, out));
 }
 
 adamra_status adamra_model_get_info(const adamra_model *model, adamra_model_info *info)

@@ -55,6 +55,7 @@
     ROW(encoder) \
     ROW(model) \
     ROW(model_memory) \
+    ROW(model_load) \
     ROW(cli) \
     ROW(cli_files) \
     ROW(cli_interrupt) \

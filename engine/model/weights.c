@@ -14,7 +14,7 @@
 struct loader {
     struct logger *log;
     const struct model_config *config;
-    struct st_file file;
+    const struct st_file *file;
     struct weights *weights;
     struct weight_copy *copies;
     struct arena arena; /* of the copies */
@@ -31,7 +31,7 @@ static void place(struct loader *loader, struct weight *weight, enum element_typ
         loader->state = fail(loader->log, STATUS_UNSUPPORTED,
                              "%s: a tensor has %" PRIu64 " rows of %" PRIu64
                              " quads: expected less than 2^32 quads",
-                             loader->file.path, rows, quads);
+                             loader->file->path, rows, quads);
         return;
     }
     *weight = (struct weight){
@@ -46,7 +46,7 @@ static void add_copy(struct loader *loader, const struct weight_copy *copy)
     struct weight_copy *kept = arena_alloc(&loader->arena, 1, sizeof(*kept));
     if (!kept) {
         loader->state = fail(loader->log, STATUS_OUT_OF_HOST_MEMORY,
-                             "%s: no memory for the list of its tensors", loader->file.path);
+                             "%s: no memory for the list of its tensors", loader->file->path);
         return;
     }
     *kept = *copy;
@@ -59,7 +59,7 @@ static struct module find(struct loader *loader, enum module_id id, uint32_t lay
 {
     struct module module = {0};
     if (loader->state == STATUS_OK)
-        loader->state = module_find(loader->log, &loader->file, loader->config, id, layer, &module);
+        loader->state = module_find(loader->log, loader->file, loader->config, id, layer, &module);
     return module;
 }
 
@@ -201,7 +201,7 @@ static status add_all(struct loader *loader)
         arena_alloc(&weights->arena, (size_t)layers * products, sizeof(*linear));
     if (!weights->layers || !linear)
         return fail(loader->log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for %u layers",
-                    loader->file.path, layers);
+                    loader->file->path, layers);
     add_embedding(loader, &weights->token_table, MODULE_TOKEN_EMBEDDING);
     add_embedding(loader, &weights->position_table, MODULE_POSITION_EMBEDDING);
     for (uint32_t i = 0; i < layers && loader->state == STATUS_OK; i++) {
@@ -219,7 +219,7 @@ static status fold(struct loader *loader, uint32_t layer, const char *module,
 {
     char name[64];
     snprintf(name, sizeof(name), "layers.%u.%s.weight", layer, module);
-    return weights_fold(loader->log, loader->file.path, name, norm, linear, loader->weights->host);
+    return weights_fold(loader->log, loader->file->path, name, norm, linear, loader->weights->host);
 }
 
 static status fold_norms(struct loader *loader)
@@ -242,9 +242,9 @@ static status fill_block(struct loader *loader, struct gpu_device *device)
     weights->host = calloc(1, weights->bytes);
     if (!weights->host)
         return fail(loader->log, STATUS_OUT_OF_HOST_MEMORY,
-                    "%s: no host memory for %" PRIu64 " bytes of weights", loader->file.path,
+                    "%s: no host memory for %" PRIu64 " bytes of weights", loader->file->path,
                     weights->bytes);
-    status result = weight_copies_run(loader->log, &loader->file, loader->copies, weights->host);
+    status result = weight_copies_run(loader->log, loader->file, loader->copies, weights->host);
     if (result == STATUS_OK)
         result = fold_norms(loader);
     if (result != STATUS_OK || !device)
@@ -257,23 +257,32 @@ static status fill_block(struct loader *loader, struct gpu_device *device)
     return result;
 }
 
+status weights_take(struct logger *log, struct gpu_device *device,
+                    const struct model_config *config, const struct st_file *file,
+                    enum element_type type, struct weights *weights)
+{
+    struct loader loader = {.log = log, .config = config, .weights = weights, .file = file};
+    *weights = (struct weights){.type = type};
+    projections_init(&weights->projections, config);
+    status result = add_all(&loader);
+    if (result == STATUS_OK)
+        result = fill_block(&loader, device);
+    arena_finish(&loader.arena);
+    if (result != STATUS_OK)
+        weights_finish(weights);
+    return result;
+}
+
 status weights_load(struct logger *log, struct gpu_device *device,
                     const struct model_config *config, const char *path, enum element_type type,
                     struct weights *weights)
 {
-    struct loader loader = {.log = log, .config = config, .weights = weights};
-    *weights = (struct weights){.type = type};
-    projections_init(&weights->projections, config);
-    status result = st_open(log, path, &loader.file);
+    struct st_file file;
+    status result = st_open(log, path, &file);
     if (result != STATUS_OK)
         return result;
-    result = add_all(&loader);
-    if (result == STATUS_OK)
-        result = fill_block(&loader, device);
-    arena_finish(&loader.arena);
-    st_finish(&loader.file);
-    if (result != STATUS_OK)
-        weights_finish(weights);
+    result = weights_take(log, device, config, &file, type, weights);
+    st_finish(&file);
     return result;
 }
 

@@ -6,6 +6,7 @@
 #define WEIGHTS_H
 
 #include "model/projections.h"
+#include "model/safetensors.h"
 
 /* A tensor within the block. */
 struct weight {
@@ -55,6 +56,10 @@ struct weights {
 status weights_load(struct logger *log, struct gpu_device *device,
                     const struct model_config *config, const char *path, enum element_type type,
                     struct weights *weights);
+/* The same of an open file, which may go afterwards. */
+status weights_take(struct logger *log, struct gpu_device *device,
+                    const struct model_config *config, const struct st_file *file,
+                    enum element_type type, struct weights *weights);
 void weights_finish(struct weights *weights);
 
 #endif
