@@ -28,9 +28,14 @@ static status add_pool(struct gpu_commands *commands)
     GPU_TRY(device, result, device->vk.vkCreateQueryPool(device->handle, &info, NULL, &handle));
     pool->handle = handle;
     device->vk.vkCmdResetQueryPool(commands->handle, handle, 0, POOL_SIZE);
-    if (device->features.unified && !device->max_memory)
-        result = gpu_buffer_make(device, POOL_SIZE * sizeof(uint64_t), GPU_MEMORY_READBACK,
-                                 &pool->ticks);
+    if (!device->features.unified || device->max_memory)
+        return STATUS_OK;
+    /* Of the same memory as tensors, which are there anyway: another kind may need a block. */
+    result = gpu_buffer_make(device, POOL_SIZE * sizeof(uint64_t), GPU_MEMORY_DEVICE, &pool->ticks);
+    if (!result && !pool->ticks->mapped) {
+        gpu_buffer_release(pool->ticks);
+        pool->ticks = NULL;
+    }
 error:
     return result;
 }
