@@ -1,4 +1,5 @@
 #include "api/model.h"
+#include "base/file.h"
 #include "gpu/cache.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,16 +25,6 @@ static uint32_t row_length(const struct model_batch *batch, uint32_t row)
 
 /* ---- loading ---- */
 
-static status join_path(struct logger *log, const char *folder, const char *name, char **out)
-{
-    size_t size = strlen(folder) + strlen(name) + 2;
-    *out = malloc(size);
-    if (!*out)
-        return fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for a path", folder);
-    snprintf(*out, size, "%s/%s", folder, name);
-    return STATUS_OK;
-}
-
 /* Where a model's two files are: in a folder, or in memory. */
 struct model_source {
     const char *folder; /* NULL: in memory */
@@ -44,10 +35,11 @@ struct model_source {
 static status load_folder(struct adamra_model *model, const char *folder, enum element_type type)
 {
     struct logger *log = &model->context->log;
-    char *config = NULL, *weights = NULL;
-    status result = join_path(log, folder, "config.json", &config);
-    if (result == STATUS_OK)
-        result = join_path(log, folder, "model.safetensors", &weights);
+    char *config = file_join(folder, "config.json");
+    char *weights = file_join(folder, "model.safetensors");
+    status result = STATUS_OK;
+    if (!config || !weights)
+        result = fail(log, STATUS_OUT_OF_HOST_MEMORY, "%s: no memory for a path", folder);
     if (result == STATUS_OK)
         result = config_open(log, config, &model->config);
     if (result == STATUS_OK)

@@ -4,8 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define F16_OVERFLOW 65520.0f /* the least number that rounds to infinity in binary16 */
-#define CHUNK        4096     /* numbers that are looked at together */
+#define CHUNK 4096 /* numbers that are looked at together */
 
 /* Of one tensor: what its numbers are in the file and in memory, and which rows count. */
 struct range {
@@ -56,14 +55,14 @@ static bool is_padding(const struct range *range, uint64_t i)
 
 static bool is_lost(const struct range *range, uint64_t i)
 {
-    float limit = range->half ? F16_OVERFLOW : INFINITY;
+    float limit = range->half ? HALF_OVERFLOW : INFINITY;
     return fabsf(range->data[i]) >= limit && isfinite(value_in_file(range, i)) &&
            !is_padding(range, i);
 }
 
 static status check(struct logger *log, const char *path, const struct range *range)
 {
-    const float limit = range->half ? F16_OVERFLOW : INFINITY;
+    const float limit = range->half ? HALF_OVERFLOW : INFINITY;
     const uint64_t count = range->tensor->elements;
     uint32_t limit_bits;
     memcpy(&limit_bits, &limit, sizeof(limit_bits));

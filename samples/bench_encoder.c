@@ -1,6 +1,6 @@
 /* The encoder pass: token ids [B, n] to logits, with a model folder. */
+#include "base/file.h"
 #include "bench_encoder.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,21 +15,25 @@ struct ids {
 static status load(struct logger *log, struct gpu_device *device, const char *folder,
                    enum element_type type, struct bench_model *model)
 {
-    char path[4096];
-    if (snprintf(path, sizeof(path), "%s/config.json", folder) >= (int)sizeof(path)) {
-        return fail(log, STATUS_IO, "bench: --model: a path of over %zu bytes", sizeof(path) - 1);
+    char *config = file_join(folder, "config.json");
+    char *weights = file_join(folder, "model.safetensors");
+    status result = STATUS_OK;
+    if (!config || !weights) {
+        result = fail(log, STATUS_OUT_OF_HOST_MEMORY, "bench: --model: no memory for a path");
     }
-    status result = config_open(log, path, &model->config);
-    if (result != STATUS_OK) {
-        return result;
+    if (result == STATUS_OK) {
+        result = config_open(log, config, &model->config);
     }
-    snprintf(path, sizeof(path), "%s/model.safetensors", folder);
-    result = weights_load(log, device, &model->config, path, type, &model->weights);
+    if (result == STATUS_OK) {
+        result = weights_load(log, device, &model->config, weights, type, &model->weights);
+    }
+    if (result == STATUS_OK) {
+        result = weights_load(log, NULL, &model->config, weights, type, &model->reference);
+    }
     model->rates.count = model->config.heads;
     memcpy(model->rates.items, model->config.rates, sizeof(model->rates.items));
-    if (result == STATUS_OK) {
-        result = weights_load(log, NULL, &model->config, path, type, &model->reference);
-    }
+    free(config);
+    free(weights);
     return result;
 }
 

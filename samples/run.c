@@ -1,4 +1,5 @@
 /* adamra run: token ids in, logits out. */
+#include "base/file.h"
 #include "cli.h"
 #include "platform.h"
 #include "tensors.h"
@@ -159,12 +160,10 @@ static status check_output(struct cli *cli)
     static const char *const names[] = {"model.safetensors", "config.json"};
     const char *folder = cli->options.operands.items[0], *output = cli->options.output;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        size_t size = strlen(folder) + strlen(names[i]) + 2;
-        char *path = malloc(size);
+        char *path = file_join(folder, names[i]);
         if (!path) {
             return fail(&cli->log, STATUS_OUT_OF_HOST_MEMORY, "run: no memory for a path");
         }
-        snprintf(path, size, "%s/%s", folder, names[i]);
         bool same = platform_same_file(path, output);
         free(path);
         if (same) {

@@ -97,6 +97,7 @@ void arena_finish(struct arena *arena);
 
 /* ---- half precision (IEEE binary16) and bfloat16; round to nearest even ---- */
 
+#define HALF_OVERFLOW 65520.0F /* the least number that rounds to infinity in binary16 */
 float half_to_float(uint16_t half);
 uint16_t half_from_float(float value);
 void half_to_floats(float *out, const uint16_t *in, size_t count);

@@ -93,6 +93,15 @@ void file_view_finish(struct file_view *view)
     *view = (struct file_view){0};
 }
 
+char *file_join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + 1 + strlen(name) + 1;
+    char *path = malloc(size);
+    if (path)
+        snprintf(path, size, "%s/%s", folder, name);
+    return path;
+}
+
 bool file_load(const char *path, void *bytes, size_t *size)
 {
     enum system_kind kind;

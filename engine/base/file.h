@@ -27,6 +27,8 @@ status file_view_open(struct logger *log, const char *path, file_begins begins,
 /* {0} is fine. */
 void file_view_finish(struct file_view *view);
 
+/* "FOLDER/NAME", malloc'ed; NULL without memory. */
+char *file_join(const char *folder, const char *name);
 /* Fills bytes with what a regular file holds, at most *size bytes; *size becomes how many. NULL:
  * counts only. False: there is no such file, or it cannot be read; nothing is reported. */
 bool file_load(const char *path, void *bytes, size_t *size);

@@ -7,16 +7,6 @@
 
 /* ---- files ---- */
 
-/* "FOLDER/NAME", malloc'ed. */
-static char *join(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + 1 + strlen(name) + 1;
-    char *path = malloc(size);
-    if (path)
-        snprintf(path, size, "%s/%s", folder, name);
-    return path;
-}
-
 /* Whatever is there already or cannot be made shows when a file is opened. */
 static void make_folders(const char *folder)
 {
@@ -35,7 +25,7 @@ static void make_folders(const char *folder)
 
 static int load_file(void *user, const char *key, void *data, size_t *size)
 {
-    char *path = join(user, key);
+    char *path = file_join(user, key);
     bool loaded = path && file_load(path, data, size);
     free(path);
     return loaded;
@@ -60,7 +50,7 @@ static status write_file(const char *path, const void *data, size_t size)
 
 static int save_file(void *user, const char *key, const void *data, size_t size)
 {
-    char *path = join(user, key);
+    char *path = file_join(user, key);
     status result = STATUS_OUT_OF_HOST_MEMORY;
     if (path) {
         make_folders(user);
@@ -74,7 +64,7 @@ void gpu_store_init(const char *folder, struct gpu_store *store)
 {
     *store = (struct gpu_store){0};
     char *base = folder ? NULL : system_cache_folder();
-    char *path = folder ? strdup(folder) : base ? join(base, "adamra") : NULL;
+    char *path = folder ? strdup(folder) : base ? file_join(base, "adamra") : NULL;
     free(base);
     if (path && *path)
         *store = (struct gpu_store){.load = load_file, .save = save_file, .user = path};

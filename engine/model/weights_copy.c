@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_ELEMENTS 65536    /* read at once, so that a transposed chunk stays in cache */
-#define F16_OVERFLOW   65520.0f /* the least number that rounds to infinity in binary16 */
+#define CHUNK_ELEMENTS 65536 /* read at once, so that a transposed chunk stays in cache */
 
 static status check_chunk(struct logger *log, const struct st_file *file,
                           const struct weight_copy *copy, const float *chunk, uint64_t first,
@@ -18,7 +17,7 @@ static status check_chunk(struct logger *log, const struct st_file *file,
                         "%s: tensor \"%s\": element %" PRIu64 " is %s: expected finite numbers",
                         file->path, copy->source->name, first + i,
                         isnan(chunk[i]) ? "NaN" : "infinite");
-        if (half && fabsf(chunk[i]) >= F16_OVERFLOW)
+        if (half && fabsf(chunk[i]) >= HALF_OVERFLOW)
             return fail(log, STATUS_BAD_INPUT,
                         "%s: tensor \"%s\": element %" PRIu64
                         " is %g: expected at most 65504 for 16 bit storage",
