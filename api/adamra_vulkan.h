@@ -111,9 +111,9 @@ typedef struct adamra_place {
 } adamra_place;
 
 /* What a recorded run has in device memory of that which a run has in the host's. Each execution
- * reads what is there by then, and nothing is checked. All tight; a buffer NULL: as `io` says. */
+ * reads what is there by then, which is not checked. All tight; a buffer NULL: as `io` says. */
 typedef struct adamra_device_io {
-    adamra_place key_lengths, query_lengths; /* u32 [B], each <= m, n */
+    adamra_place key_lengths, query_lengths; /* u32 [B]; over m or n: as m or n */
     adamra_place router_weight, router_bias; /* f32 [G, H, dk], [G, H] */
     adamra_place head, prob;                 /* i32, f32 [B, G, n]: top1's outputs, both or none */
 } adamra_device_io;
