@@ -59,6 +59,7 @@ typedef struct adamra_vulkan_features {
         VkBaseOutStructure base;
         uint64_t room[8];
     } matrix_nv, matrix_khr; /* features of cooperative matrices, in either dialect */
+    char error[256];         /* why asking failed; "" when it did not */
 } adamra_vulkan_features;
 
 /*
@@ -70,6 +71,7 @@ typedef struct adamra_vulkan_features {
  * it asks for stays, and the struct for the same feature is not among ours, since Vulkan forbids
  * that. The structs above themselves must not be in it (ADAMRA_INVALID_ARGUMENT; it is then as it
  * was).
+ * out: filled; on failure of no use but for `error`
  */
 ADAMRA_API adamra_status adamra_vulkan_get_features(
     PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,

@@ -3,6 +3,7 @@
 #include "gpu/instance.h"
 #include "adamra_vulkan.h" /* after volk.h, which brings Vulkan without prototypes */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,28 +99,41 @@ static void export_features(struct gpu_enable *enable, void *next, adamra_vulkan
     chain_struct(out, &out->storage16, &enable->storage16, sizeof(out->storage16));
 }
 
-adamra_status adamra_vulkan_get_features(PFN_vkGetInstanceProcAddr get_instance_proc_addr,
-                                         VkInstance instance, VkPhysicalDevice physical_device,
-                                         void *next, adamra_vulkan_features *out)
+static status ask(struct logger *log, PFN_vkGetInstanceProcAddr get_instance_proc_addr,
+                  VkInstance instance, VkPhysicalDevice physical_device, void *next,
+                  adamra_vulkan_features *out)
 {
     struct gpu_instance functions;
     struct gpu_extensions present;
     struct gpu_enable enable;
-    if (!instance || !physical_device || !out)
-        return ADAMRA_INVALID_ARGUMENT;
-    *out = (adamra_vulkan_features){.chain = next};
-    status result = gpu_instance_adopt(NULL, get_instance_proc_addr, instance, &functions);
+    EXPECT(instance && physical_device, "instance, physical_device: expected handles, got NULL");
+    status result = gpu_instance_adopt(log, get_instance_proc_addr, instance, &functions);
     if (result)
-        return (adamra_status)result;
-    result = gpu_physical_extensions(NULL, &functions, physical_device, &present);
+        return result;
+    result = gpu_physical_extensions(log, &functions, physical_device, &present);
     if (!result) {
         gpu_enable_query(&functions, physical_device, &present, &enable);
         if (holds_ours(next, &enable))
-            result = STATUS_INVALID_ARGUMENT;
+            result = fail(log, STATUS_INVALID_ARGUMENT,
+                          "next: expected no struct that adamra_vulkan_features has");
         else
             export_features(&enable, next, out);
         free(present.list);
     }
     gpu_instance_finish(&functions);
-    return (adamra_status)result;
+    return result;
+}
+
+adamra_status adamra_vulkan_get_features(PFN_vkGetInstanceProcAddr get_instance_proc_addr,
+                                         VkInstance instance, VkPhysicalDevice physical_device,
+                                         void *next, adamra_vulkan_features *out)
+{
+    struct logger log = {0};
+    if (!out)
+        return ADAMRA_INVALID_ARGUMENT;
+    *out = (adamra_vulkan_features){.chain = next};
+    status result = ask(&log, get_instance_proc_addr, instance, physical_device, next, out);
+    if (result)
+        snprintf(out->error, sizeof(out->error), "%.*s", (int)sizeof(out->error) - 1, log.error);
+    return context_status(result);
 }

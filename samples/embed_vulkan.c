@@ -103,7 +103,7 @@ static adamra_context *open_device(struct app *app)
     adamra_vulkan_features features; /* the last argument but one: the program's own chain */
     adamra_status status = adamra_vulkan_get_features(vkGetInstanceProcAddr, app->instance,
                                                       app->physical, NULL, &features);
-    must_attend(NULL, status, "adamra_vulkan_get_features");
+    must_attend(NULL, status, features.error);
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = features.chain,
                                      .queueCreateInfoCount = 1,

@@ -58,9 +58,11 @@ START_TEST(features_are_appended_to_the_callers_chain)
                                                 host.vulkan.instance, host.vulkan.physical_device,
                                                 &ours, &features),
                      ADAMRA_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(features.error, "next: expected no struct"));
     ck_assert_int_eq(adamra_vulkan_get_features(NULL, VK_NULL_HANDLE, host.vulkan.physical_device,
                                                 NULL, &features),
                      ADAMRA_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(features.error, "instance, physical_device: expected handles"));
     host_finish(&host);
 }
 END_TEST
