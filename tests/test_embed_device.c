@@ -288,6 +288,7 @@ Suite *embed_device_suite(void)
     Suite *suite = suite_create("embed_device");
     TCase *inputs = tcase_create("inputs"), *refusals = tcase_create("refusals");
     tcase_set_timeout(inputs, 300);
+    tcase_set_tags(inputs, "host");
     tcase_set_tags(refusals, "host");
     tcase_add_loop_test(inputs, executions_find_what_is_there, 0, ARRAY_SIZE(settings));
     tcase_add_test(refusals, places_are_checked);
