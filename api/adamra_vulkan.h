@@ -128,9 +128,10 @@ typedef struct adamra_device_io {
  * pool are used on the calling thread, during the call only.
  * On failure the command buffer may hold a part of the run: reset it.
  * out: the recording, destroyed after the last execution of the command buffer has ended and before
- * the attention. It may execute again and again, one execution at a time. An attention may have
- * many recordings at once, several in one command buffer too; each has memory of its own beside the
- * caller's, so that frames in flight, one recording each, may overlap, as may adamra_attention_run.
+ * the attention and the buffers of `io`. It may execute again and again, one execution at a time.
+ * An attention may have many recordings at once, several in one command buffer too; each has memory
+ * of its own beside the caller's, so that frames in flight, one recording each, may overlap, as may
+ * adamra_attention_run.
  * Entry: a barrier of ours comes first. It waits for all earlier commands of the queue in the
  * stages COMPUTE_SHADER and TRANSFER, and makes what they wrote (SHADER_WRITE, TRANSFER_WRITE)
  * visible. So inputs that those wrote, or the host before the submission, need nothing more. What

@@ -127,15 +127,17 @@ static status check_buffer(const struct adamra_attention *attention, enum slot_i
 {
     struct logger *log = &attention->context->log;
     const struct slot *slot = &attention->form.slots[index];
+    unsigned long long offset = tensor->offset, size = tensor->buffer->memory->size;
     EXPECT(tensor->buffer->context == attention->context,
            "%s: expected a buffer of the same context", slot->name);
+    EXPECT(offset % 16 == 0, "%s: expected an offset that is a multiple of 16, got %llu",
+           slot->name, offset);
+    if (slot->rows == 0)
+        return STATUS_OK;
     status result = check_strides(log, slot, index, tensor);
     if (result)
         return result;
-    unsigned long long bytes = tensor_bytes(slot, tensor), offset = tensor->offset;
-    unsigned long long size = tensor->buffer->memory->size;
-    EXPECT(offset % 16 == 0, "%s: expected an offset that is a multiple of 16, got %llu",
-           slot->name, offset);
+    unsigned long long bytes = tensor_bytes(slot, tensor);
     EXPECT(offset <= size && bytes <= size - offset,
            "%s: expected %llu bytes at offset %llu of its buffer, which has %llu", slot->name,
            bytes, offset, size);
@@ -155,8 +157,8 @@ static status check_tensor(const struct adamra_attention *attention, enum slot_i
     EXPECT(!tensor.data || !tensor.buffer, "%s: expected host memory or a buffer, got both",
            slot->name);
     if (!slot->used) {
-        EXPECT(!tensor.data && !tensor.buffer, "%s: given, but this routing and router read none",
-               slot->name);
+        EXPECT(!tensor.data && !tensor.buffer,
+               "%s: given, but this kind, routing and router read none", slot->name);
         return STATUS_OK;
     }
     EXPECT(tensor.data || tensor.buffer || slot->rows == 0,
@@ -165,7 +167,7 @@ static status check_tensor(const struct adamra_attention *attention, enum slot_i
            "%s: expected no strides: host memory is tight", slot->name);
     EXPECT(!tensor.data || !tensor.offset, "%s: expected no offset: host memory begins at its data",
            slot->name);
-    return tensor.buffer && slot->rows ? check_buffer(attention, index, &tensor) : STATUS_OK;
+    return tensor.buffer ? check_buffer(attention, index, &tensor) : STATUS_OK;
 }
 
 static status check_router(const struct adamra_attention *attention, const adamra_attention_io *io)
@@ -173,14 +175,15 @@ static status check_router(const struct adamra_attention *attention, const adamr
     struct logger *log = &attention->context->log;
     const adamra_tensor *weight = &io->router_weight, *bias = &io->router_bias;
     EXPECT(!weight->buffer && !bias->buffer,
-           "router_weight, router_bias: expected host memory, got a buffer");
+           "router_weight, router_bias: expected host memory, got a buffer; io.device is for "
+           "those");
     if (attention->form.slots[SLOT_WEIGHT].used) {
         EXPECT(weight->data || attention_io_tensor(io, SLOT_WEIGHT).buffer,
-               "router_weight: expected host memory, got NULL");
+               "router_weight: expected host memory, or a place of a recorded run, got NULL");
         return STATUS_OK;
     }
     EXPECT(!weight->data && !bias->data,
-           "router_weight, router_bias: given, but this routing and router read none");
+           "router_weight, router_bias: given, but this kind, routing and router read none");
     return STATUS_OK;
 }
 
@@ -199,9 +202,9 @@ static status check_places(const struct adamra_attention *attention, const adamr
         adamra_tensor tensor = attention_io_tensor(io, i);
         if (!tensor.buffer)
             continue;
-        EXPECT(slot->used, "%s: given, but this routing and router have none", slot->name);
+        EXPECT(slot->used, "%s: given, but this kind, routing and router have none", slot->name);
         EXPECT(!host[i], "%s: expected host memory or a buffer, got both", slot->name);
-        status result = slot->rows ? check_buffer(attention, i, &tensor) : STATUS_OK;
+        status result = check_buffer(attention, i, &tensor);
         if (result)
             return result;
     }

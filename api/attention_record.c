@@ -82,7 +82,8 @@ static status check_record(const struct adamra_attention *attention, const adamr
                "%s: expected a buffer in a recorded run, got host memory", slots[i].name);
     if (result)
         return result;
-    EXPECT(!io->head && !io->prob, "head, prob: expected NULL in a recorded run");
+    EXPECT(!io->head && !io->prob,
+           "head, prob: expected NULL in a recorded run; io.device is for these");
     return STATUS_OK;
 }
 

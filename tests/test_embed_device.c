@@ -271,6 +271,10 @@ START_TEST(places_are_checked)
     REFUSE(device.prob.buffer = NULL, "head, prob: expected buffers for both");
     REFUSE(device.prob = device.head, "head: expected memory of its own");
     REFUSE(device.head = device.key_lengths, "head: expected");
+    adamra_attention_destroy(attention); /* of no queries: places are looked at all the same */
+    c.params.queries = 0;
+    ck_assert_int_eq(adamra_attention_create(scene.context, &c.params, &attention), ADAMRA_OK);
+    REFUSE(device.head.offset = 8, "head: expected an offset");
     device = device_io(&scene);
     io = scene_io(&scene, &device);
     ck_assert_int_eq(adamra_attention_run(attention, &io, NULL), ADAMRA_INVALID_ARGUMENT);

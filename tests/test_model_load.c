@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "model_cases.h"
 #include "support.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,12 +103,53 @@ START_TEST(memory_is_checked)
 }
 END_TEST
 
+static char warning[256];
+
+static void keep_warning(void *user, adamra_log_level level, const char *text)
+{
+    (void)user;
+    if (level == ADAMRA_LOG_WARNING && strstr(text, "layers."))
+        snprintf(warning, sizeof(warning), "%s", text);
+}
+
+/* A digit of config.json may make another model of the same weights. */
+START_TEST(layers_left_out_are_told)
+{
+    const char key[] = "\"num_hidden_layers\": 2";
+    adamra_context_params own = test_context_params();
+    struct bytes config = read_bytes("config.json"), weights = read_bytes("model.safetensors");
+    adamra_model *model;
+    adamra_context *context;
+    own.log = keep_warning;
+    ck_assert_int_eq(adamra_context_create(&own, &context), ADAMRA_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(load(context, &config, &weights, ADAMRA_F32, &model), ADAMRA_OK);
+        adamra_model_destroy(model);
+        if (i == 0) {
+            ck_assert_str_eq(warning, "");
+            char *digit = NULL;
+            for (size_t at = 0; at + sizeof(key) <= config.size && !digit; at++)
+                if (!memcmp(config.data + at, key, sizeof(key) - 1))
+                    digit = config.data + at + sizeof(key) - 2;
+            ck_assert_ptr_nonnull(digit);
+            *digit = '1';
+        }
+    }
+    ck_assert_str_eq(warning, "model.safetensors: layers.1.attention_norm.weight is not read, as "
+                              "num_hidden_layers is 1");
+    adamra_context_destroy(context);
+    free(config.block);
+    free(weights.block);
+}
+END_TEST
+
 Suite *model_load_suite(void)
 {
     Suite *suite = suite_create("model_load");
     TCase *all = tcase_create("all");
     tcase_add_loop_test(all, memory_is_as_a_folder, 0, 2);
     tcase_add_test(all, memory_is_checked);
+    tcase_add_test(all, layers_left_out_are_told);
     suite_add_tcase(suite, all);
     return suite;
 }

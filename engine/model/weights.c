@@ -192,6 +192,17 @@ static void add_layer(struct loader *loader, struct layer_weights *layer, uint32
     add_linear(loader, &layer->ffn_out, MODULE_FFN_OUT, index, false);
 }
 
+/* A model with fewer layers than its weights have computes, but something else. */
+static void warn_of_layers(const struct loader *loader)
+{
+    const uint32_t layers = loader->config->num_hidden_layers;
+    char name[64];
+    snprintf(name, sizeof(name), "layers.%u.attention_norm.weight", layers);
+    if (loader->state == STATUS_OK && st_find(loader->file, name))
+        log_line(loader->log, LOG_WARNING, "%s: %s is not read, as num_hidden_layers is %u",
+                 loader->file->path, name, layers);
+}
+
 static status add_all(struct loader *loader)
 {
     struct weights *weights = loader->weights;
@@ -211,6 +222,7 @@ static status add_all(struct loader *loader)
     add_norm(loader, &weights->norm, MODULE_NORM, 0);
     add_linear(loader, &weights->classifier_in, MODULE_CLASSIFIER_IN, 0, false);
     add_linear(loader, &weights->classifier_out, MODULE_CLASSIFIER_OUT, 0, false);
+    warn_of_layers(loader);
     return loader->state;
 }
 
