@@ -355,9 +355,8 @@ status attention_form_build(const struct attention_form *form,
     const struct slot *slots = form->slots;
     tensor_id used[SLOT_COUNT];
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {
-        bool route = i == SLOT_HEAD || i == SLOT_PROB;
         tensors[i] = used[i] = NO_TENSOR;
-        if (slots[i].used && (!route || variant->route))
+        if (slots[i].used && (!slot_is_route(i) || variant->route))
             used[i] = add_slot(form, variant, i, graph, &tensors[i]);
     }
     for (uint32_t i = 0; i < SLOT_COUNT; i++)

@@ -24,9 +24,14 @@ enum slot_index {
     SLOT_SHARED_COUNT = SLOT_Y + 1
 };
 
+static inline bool slot_is_route(enum slot_index slot)
+{
+    return slot == SLOT_HEAD || slot == SLOT_PROB;
+}
+
 static inline bool slot_is_output(enum slot_index slot)
 {
-    return slot == SLOT_Y || slot == SLOT_HEAD || slot == SLOT_PROB;
+    return slot == SLOT_Y || slot_is_route(slot);
 }
 
 /* The dimensions before the width, in adamra_strides' order. */

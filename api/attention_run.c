@@ -36,10 +36,9 @@ static status find_memory(struct adamra_attention *attention, const adamra_atten
 {
     for (enum slot_index i = 0; i < SLOT_COUNT; i++) {
         const struct slot *slot = &attention->form.slots[i];
-        bool route = i == SLOT_HEAD || i == SLOT_PROB;
         adamra_tensor tensor = attention_io_tensor(io, i);
         memory[i] = (struct slot_memory){0};
-        if (!slot->used || (route && !variant->route))
+        if (!slot->used || (slot_is_route(i) && !variant->route))
             continue;
         if (tensor.buffer && slot->rows) {
             drop_own(attention, i);
@@ -183,7 +182,7 @@ static void count_memory(const struct adamra_attention *attention, adamra_timing
         uint64_t bytes = slot_bytes(&attention->form.slots[i]);
         if (i < SLOT_Y)
             timing->input_bytes += bytes;
-        else if (i == SLOT_Y || i == SLOT_HEAD || i == SLOT_PROB)
+        else if (slot_is_output(i))
             timing->output_bytes += bytes;
         else
             timing->extra_bytes += bytes;

@@ -44,8 +44,8 @@ status attention_must_stream(struct adamra_attention *attention, const adamra_at
     if (!can_stream(attention, io))
         return STATUS_OK;
     for (enum slot_index i = 0; i < SLOT_COUNT; i++) {
-        bool route = i == SLOT_HEAD || i == SLOT_PROB;
-        if (!attention->form.slots[i].used || (route && !variant->route) || attention->own[i])
+        if (!attention->form.slots[i].used || (slot_is_route(i) && !variant->route) ||
+            attention->own[i])
             continue;
         uint64_t bytes = slot_bytes(&attention->form.slots[i]);
         largest = size_max(largest, bytes);

@@ -46,11 +46,6 @@ static void set_query_slots(const struct stream_layout *layout, const struct str
     }
 }
 
-static bool is_output(enum slot_index index)
-{
-    return index == SLOT_Y || index == SLOT_HEAD || index == SLOT_PROB;
-}
-
 void stream_memory_init(const struct stream_layout *layout, const struct stream_piece *piece,
                         struct stream_memory *memory)
 {
@@ -64,7 +59,7 @@ void stream_memory_init(const struct stream_layout *layout, const struct stream_
     memory->bytes = 0;
     for (int outputs = 0; outputs < 2; outputs++) {
         for (enum slot_index i = 0; i < SLOT_COUNT; i++) {
-            if (!memory->slots[i].used || is_output(i) != outputs)
+            if (!memory->slots[i].used || slot_is_output(i) != outputs)
                 continue;
             memory->offsets[i] = memory->bytes;
             memory->bytes += size_round_up(slot_bytes(&memory->slots[i]), STREAM_ALIGNMENT);

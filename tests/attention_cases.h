@@ -59,6 +59,10 @@ size_t attention_case_inputs(const struct attention_case *attention);  /* of q *
 size_t attention_case_keys(const struct attention_case *attention);    /* of k */
 size_t attention_case_values(const struct attention_case *attention);  /* of v */
 
+/* Numbers to and from memory of a storage type. */
+void attention_store(adamra_type type, void *memory, const float *numbers, size_t count);
+void attention_fetch(adamra_type type, const void *memory, float *numbers, size_t count);
+
 void attention_result_init(struct attention_result *result, const struct attention_case *attention);
 void attention_result_finish(struct attention_result *result);
 /* Host tensors of the case, outputs into result. */

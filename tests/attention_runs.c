@@ -60,6 +60,22 @@ static void *slot_memory_create(const struct slot *slot, const float *data)
     return tensor.host;
 }
 
+void attention_store(adamra_type type, void *memory, const float *numbers, size_t count)
+{
+    if (type == ADAMRA_F16)
+        half_from_floats(memory, numbers, count);
+    else
+        memcpy(memory, numbers, count * sizeof(*numbers));
+}
+
+void attention_fetch(adamra_type type, const void *memory, float *numbers, size_t count)
+{
+    if (type == ADAMRA_F16)
+        half_to_floats(numbers, memory, count);
+    else
+        memcpy(numbers, memory, count * sizeof(*numbers));
+}
+
 static void fill_lengths(uint32_t *target, const uint32_t *lengths, uint32_t batch, uint32_t all)
 {
     for (uint32_t b = 0; b < batch; b++)

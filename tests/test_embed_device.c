@@ -46,12 +46,8 @@ static void *bytes_of(const struct scene *scene, uint32_t index)
 
 static void put(const struct scene *scene, uint32_t index, const float *numbers, size_t count)
 {
-    if (!numbers)
-        return;
-    if (scene->type == ADAMRA_F16)
-        half_from_floats(bytes_of(scene, index), numbers, count);
-    else
-        memcpy(bytes_of(scene, index), numbers, count * sizeof(*numbers));
+    if (numbers)
+        attention_store(scene->type, bytes_of(scene, index), numbers, count);
 }
 
 static void put_lengths(const struct scene *scene, uint32_t index, const uint32_t *lengths,
@@ -109,10 +105,7 @@ static void get_result(const struct scene *scene, const struct attention_case *c
                        struct attention_result *result)
 {
     const size_t count = attention_case_outputs(c), queries = attention_case_queries(c);
-    if (scene->type == ADAMRA_F16)
-        half_to_floats(result->y, bytes_of(scene, Y), count);
-    else
-        memcpy(result->y, bytes_of(scene, Y), count * sizeof(*result->y));
+    attention_fetch(scene->type, bytes_of(scene, Y), result->y, count);
     if (scene->buffers[HEAD]) {
         memcpy(result->head, bytes_of(scene, HEAD), 4 * queries);
         memcpy(result->prob, bytes_of(scene, PROB), 4 * queries);

@@ -67,10 +67,7 @@ static struct lone_tensor put(struct host *host, adamra_context *context, adamra
     const size_t item = type == ADAMRA_F16 ? 2 : 4;
     struct lone_tensor tensor = {.memory = host_buffer(host, size_round_up(count * item, 16),
                                                        VK_BUFFER_USAGE_STORAGE_BUFFER_BIT)};
-    if (type == ADAMRA_F16)
-        half_from_floats(tensor.memory.mapped, numbers, count);
-    else
-        memcpy(tensor.memory.mapped, numbers, count * item);
+    attention_store(type, tensor.memory.mapped, numbers, count);
     tensor.buffer = host_wrap(context, &tensor.memory);
     return tensor;
 }
@@ -101,10 +98,7 @@ static void run_in_buffers(struct host *host, adamra_context *context,
     ck_assert_msg(!adamra_attention_run(attention, &io, NULL), "%s: %s", c->name,
                   adamra_error(context));
     adamra_attention_destroy(attention);
-    if (type == ADAMRA_F16)
-        half_to_floats(result->y, tensors[3].memory.mapped, outputs);
-    else
-        memcpy(result->y, tensors[3].memory.mapped, outputs * sizeof(*result->y));
+    attention_fetch(type, tensors[3].memory.mapped, result->y, outputs);
     for (size_t i = 0; i < ARRAY_SIZE(tensors) && tensors[i].buffer; i++) {
         adamra_buffer_destroy(tensors[i].buffer);
         host_buffer_finish(host, &tensors[i].memory);
